@@ -73,30 +73,40 @@ class TurnStream:
         self._token = token
         self._turn_id = turn_id
         self._seq = 0
-        self._buffer = GraphemeBuffer()
+        self._thinking = GraphemeBuffer()
+        self._text = GraphemeBuffer()
         self._timer: asyncio.TimerHandle | None = None
         self._waiting_for_drain = False
         self._ended = False
 
+    def thinking(self, piece: str) -> None:
+        """Add a piece of the model's thinking."""
+        self._thinking.push(piece)
+        self._flush_soon()
+
     def text(self, piece: str) -> None:
         """Add a piece of the answer; it leaves at once unless one left a moment ago."""
-        self._buffer.push(piece)
-        if self._timer is None and not self._waiting_for_drain:
-            self._flush()
+        self._send_thinking(final=True)
+        self._text.push(piece)
+        self._flush_soon()
 
     def send(self, kind: str, **fields: Any) -> None:
-        """Send any other value, after the text that came before it."""
-        self._send_text(self._buffer.take())
+        """Send any other value, behind what came before it."""
+        self._send_pieces()
         self._send(kind, fields)
 
     def end(self, **fields: Any) -> None:
-        """Send what text is left and the one `end`; later calls of anything do nothing."""
+        """Send what is left and the one `end`; later calls of anything do nothing."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._send_text(self._buffer.take(final=True))
+        self._send_pieces(final=True)
         self._send("end", fields)
         self._ended = True
+
+    def _flush_soon(self) -> None:
+        if self._timer is None and not self._waiting_for_drain:
+            self._flush()
 
     def _flush(self) -> None:
         self._timer = None
@@ -105,18 +115,26 @@ class TurnStream:
         if self._outlet.backlog:
             self._waiting_for_drain = True
             self._outlet.on_drained(self._drained)
-        elif text := self._buffer.take():
-            self._send_text(text)
+        elif self._send_pieces():
             self._timer = asyncio.get_running_loop().call_later(MERGE_SECONDS, self._flush)
 
     def _drained(self) -> None:
         self._waiting_for_drain = False
-        if self._timer is None:
-            self._flush()
+        self._flush_soon()
 
-    def _send_text(self, text: str) -> None:
+    def _send_pieces(self, *, final: bool = False) -> bool:
+        """Send the gathered thinking, then the gathered text; true when anything left."""
+        thought = self._send_thinking(final=final)
+        text = self._text.take(final=final)
         if text:
-            self._send("text", {"text": text, "offset": self._buffer.offset - len(text)})
+            self._send("text", {"text": text, "offset": self._text.offset - len(text)})
+        return thought or bool(text)
+
+    def _send_thinking(self, *, final: bool) -> bool:
+        thought = self._thinking.take(final=final)
+        if thought:
+            self._send("thinking", {"text": thought})
+        return bool(thought)
 
     def _send(self, kind: str, fields: dict[str, Any]) -> None:
         if self._ended:
