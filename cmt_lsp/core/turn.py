@@ -1,0 +1,180 @@
+"""One turn: what is asked, what is told while it runs, and how it ended.
+
+A `Turn` has one owner, the session manager, which starts its task and settles it. Everybody else may cancel it
+and await its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from cmt_lsp.api.cache_manager import CacheVerdict
+    from cmt_lsp.api.errors import CmtError
+    from cmt_lsp.api.models import Cost
+    from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.context import ContextItem
+
+CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
+WaitingPhase: TypeAlias = Literal["warming_up", "sending", "thinking"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """One image to send: exactly one of `path`, `data` and `url` is set."""
+
+    path: Path | None = None
+    data: str | None = None
+    """Base64."""
+    url: str | None = None
+    """Handed to the endpoint as it is; nothing here ever fetches it."""
+    media_type: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """What the person asks, and with what; None stands for the session's or the settings' value."""
+
+    text: str
+    context: tuple[ContextItem, ...] = ()
+    images: tuple[ImageSource, ...] = ()
+    model: str | None = None
+    max_tokens: int | None = None
+    effort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The turn runs; always the first event."""
+
+    turn_id: str
+    session_id: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """No answer text yet, or none for a while; `elapsed` is in seconds since the last sign of the answer."""
+
+    phase: WaitingPhase
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """A piece of the model's summarised thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    """A piece of the answer; all pieces joined are the result's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The request failed before any content and goes out again after `delay` seconds."""
+
+    attempt: int
+    max_attempts: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKnown:
+    """The endpoint told the input side."""
+
+    usage: Usage
+
+
+TurnEvent: TypeAlias = TurnStarted | Waiting | Thinking | AnswerText | Retry | UsageKnown
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Durations on the monotonic clock, in milliseconds."""
+
+    first_token_ms: int | None
+    total_ms: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """A settled turn: its record is durable, or `notices` says why it is not."""
+
+    turn_id: str
+    session_id: str
+    model: str
+    stop_reason: str
+    """The endpoint's own word, or `cancelled`, or `truncated`."""
+    text: str
+    usage: Usage
+    cost: Cost
+    cache: CacheVerdict
+    timing: Timing
+    notices: tuple[str, ...] = ()
+
+
+class Turn:
+    """A running turn; it ends exactly once, with a `TurnResult` or with a `CmtError`."""
+
+    def __init__(self, turn_id: str, session_id: str, model: str) -> None:
+        """Must be made inside the running event loop that will carry the turn."""
+        self.id = turn_id
+        self.session_id = session_id
+        self.model = model
+        self.cancel_reason: CancelReason | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._done: asyncio.Future[TurnResult] = asyncio.get_running_loop().create_future()
+        self._done.add_done_callback(_mark_retrieved)
+
+    def cancel(self, reason: CancelReason = "user") -> bool:
+        """Stop the turn; the text so far is kept. False when it is already settled; the first reason counts."""
+        if self._task is None or self._task.done():
+            return False
+        if self.cancel_reason is None:
+            self.cancel_reason = reason
+            self._task.cancel()
+        return True
+
+    async def result(self) -> TurnResult:
+        """Wait for the end; raises the `CmtError` of a failed turn. Cancelling a waiter leaves the turn alone."""
+        return await asyncio.shield(self._done)
+
+    @property
+    def settled(self) -> bool:
+        """True once `result` answers without waiting."""
+        return self._done.done()
+
+    # For the owner alone.
+
+    def carry(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run `work` as this turn's task, the one that `cancel` stops."""
+        self._task = asyncio.get_running_loop().create_task(work, name=f"turn {self.id}")
+        return self._task
+
+    def settle(self, outcome: TurnResult | CmtError) -> None:
+        """End the turn; only the first call counts."""
+        if self._done.done():
+            return
+        if isinstance(outcome, BaseException):
+            self._done.set_exception(outcome)
+        else:
+            self._done.set_result(outcome)
+
+
+def _mark_retrieved(done: asyncio.Future[TurnResult]) -> None:
+    """A failure nobody awaited has been told by other means; asyncio need not report it again."""
+    if not done.cancelled():
+        done.exception()
