@@ -260,11 +260,11 @@ class PreviewBlock:
 class PreviewResult:
     """Exactly the blocks that would leave, in order; nothing was sent."""
 
-    session_id: str | None
     model: str
     blocks: list[PreviewBlock]
     tokens: int
     exact: bool
+    session_id: str | None = None
     notices: list[str] | None = None
 
 
@@ -618,3 +618,8 @@ class StreamEnd:
     cost: Cost | None = None
     cache: CacheVerdict | None = None
     error: RpcErrorBody | None = None
+
+
+StreamValue = (
+    StreamStarted | StreamWaiting | StreamThinking | StreamText | StreamRetry | StreamUsage | StreamEnd
+)

@@ -1,0 +1,121 @@
+"""From the core's values to the wire's shapes; the only place that knows both."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cmt_lsp.server import wire
+
+if TYPE_CHECKING:
+    from cmt_lsp.api.cache_manager import CacheVerdict
+    from cmt_lsp.api.errors import CmtError
+    from cmt_lsp.api.models import Cost
+    from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.session_manager import SessionInfo
+    from cmt_lsp.core.turn import Timing, TurnResult
+
+INVALID_PARAMS = -32602
+REQUEST_FAILED = -32803
+
+
+def moment(seconds: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def usage_shape(usage: Usage) -> wire.Usage:
+    """Tokens by class."""
+    return wire.Usage(
+        input_tokens=usage.input_tokens,
+        cache_creation_5m_input_tokens=usage.cache_creation_5m_input_tokens,
+        cache_creation_1h_input_tokens=usage.cache_creation_1h_input_tokens,
+        cache_read_input_tokens=usage.cache_read_input_tokens,
+        output_tokens=usage.output_tokens,
+        total_input_tokens=usage.total_input_tokens,
+        thinking_tokens=usage.thinking_tokens,
+        estimated=usage.estimated,
+    )
+
+
+def cost_shape(cost: Cost) -> wire.Cost:
+    """Money; no number where no part has a price."""
+    return wire.Cost(
+        priced=cost.nano_usd is not None,
+        display=cost.display,
+        estimated=cost.estimated,
+        nano_usd=cost.nano_usd,
+        saved_nano_usd=cost.saved_nano_usd,
+    )
+
+
+def cache_shape(verdict: CacheVerdict) -> wire.CacheVerdict:
+    """What the prompt cache did."""
+    return wire.CacheVerdict(
+        state=verdict.state,
+        read_tokens=verdict.read_tokens,
+        written_tokens=verdict.written_tokens,
+        hit_ratio=round(verdict.hit_ratio, 4),
+        cause=verdict.cause,
+        expires_at=None if verdict.expires_at is None else moment(verdict.expires_at),
+    )
+
+
+def timing_shape(timing: Timing) -> wire.Timing:
+    """Milliseconds."""
+    return wire.Timing(total_ms=timing.total_ms, retries=timing.retries, first_token_ms=timing.first_token_ms)
+
+
+def result_shape(result: TurnResult) -> wire.TurnResult:
+    """How a turn ended."""
+    return wire.TurnResult(
+        turn_id=result.turn_id,
+        session_id=result.session_id,
+        model=result.model,
+        stop_reason=result.stop_reason,
+        text=result.text,
+        usage=usage_shape(result.usage),
+        cost=cost_shape(result.cost),
+        cache=cache_shape(result.cache),
+        timing=timing_shape(result.timing),
+        notices=list(result.notices) or None,
+    )
+
+
+def session_shape(info: SessionInfo) -> wire.Session:
+    """A session as lists show it."""
+    return wire.Session(
+        id=info.id,
+        name=info.name,
+        model=info.model,
+        system_prompt=info.system_prompt,
+        workspace=info.workspace,
+        created_at=moment(info.created_at),
+        updated_at=moment(info.updated_at),
+        turns=info.turns,
+        state=info.state,
+        usage=usage_shape(info.usage),
+        cost=cost_shape(info.cost),
+    )
+
+
+def error_data(error: CmtError) -> wire.ErrorData:
+    """What a program may act on, and the hint for the person."""
+    return wire.ErrorData(
+        kind=error.kind,
+        retryable=error.retryable,
+        retry_after_ms=None if error.retry_after is None else round(error.retry_after * 1000),
+        request_id=error.request_id,
+        hint=error.hint,
+        command=error.command,
+    )
+
+
+def error_code(error: CmtError) -> int:
+    """-32602 for a bad parameter, -32803 for all that failed on the way."""
+    return INVALID_PARAMS if error.kind == "bad_params" else REQUEST_FAILED
+
+
+def error_shape(error: CmtError) -> wire.RpcErrorBody:
+    """The body that both the reply and the notification carry."""
+    return wire.RpcErrorBody(code=error_code(error), message=error.message, data=error_data(error))

@@ -1,0 +1,101 @@
+"""A turn as work-done progress, for editors that show nothing else.
+
+One short line, at most four times a second: what is happening, tokens so far, time, and at the end the price.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from cmt_lsp.core.turn import TurnEvent, TurnResult
+
+REPORT_SECONDS = 0.25
+CHARACTERS_PER_TOKEN = 4
+"""Good enough for a counter that the endpoint's own figure replaces at the end."""
+
+PHASES = {"warming_up": "warming up", "sending": "waiting for the first word", "thinking": "thinking"}
+
+
+class WorkDone(Protocol):
+    """An open work-done progress."""
+
+    def report(self, message: str) -> None: ...
+
+    def end(self, message: str) -> None: ...
+
+
+class TurnProgress:
+    """Tells one turn on one work-done progress; ends it exactly once."""
+
+    def __init__(self, work: WorkDone) -> None:
+        """Must be made inside the running event loop."""
+        self._work = work
+        self._started = time.monotonic()
+        self._characters = 0
+        self._phase = PHASES["sending"]
+        self._retry_at: float | None = None
+        self._last_line = ""
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(REPORT_SECONDS, self._tick)
+        self._ended = False
+
+    def event(self, event: TurnEvent) -> None:
+        """Take in one event of the turn; the next tick shows it."""
+        from cmt_lsp.core.turn import AnswerText, Retry, Waiting
+
+        self._retry_at = None
+        match event:
+            case AnswerText(text):
+                self._characters += len(text)
+                self._phase = ""
+            case Waiting(phase):
+                self._phase = PHASES[phase]
+            case Retry(attempt, max_attempts, delay, reason):
+                self._phase = f"{reason}, attempt {attempt} of {max_attempts}"
+                self._retry_at = time.monotonic() + delay
+
+    def finish(self, result: TurnResult) -> None:
+        """End with what the turn cost."""
+        self._end(summary(result))
+
+    def fail(self, message: str) -> None:
+        """End with why there is no answer."""
+        self._end(message)
+
+    def _end(self, line: str) -> None:
+        self._timer.cancel()
+        if not self._ended:
+            self._ended = True
+            self._work.end(line)
+
+    def _tick(self) -> None:
+        line = self._line(time.monotonic())
+        if line != self._last_line:
+            self._last_line = line
+            self._work.report(line)
+        self._timer = self._loop.call_later(REPORT_SECONDS, self._tick)
+
+    def _line(self, now: float) -> str:
+        if self._retry_at is not None:
+            return f"{self._phase} in {max(0, math.ceil(self._retry_at - now))} s"
+        shown = self._phase or f"{self._characters // CHARACTERS_PER_TOKEN} tokens"
+        return f"{shown}, {int(now - self._started)} s"
+
+
+def summary(result: TurnResult) -> str:
+    """One line for the end of a turn: why it stopped where that matters, tokens, cache, price, time."""
+    usage = result.usage
+    parts = [f"{_short(usage.total_input_tokens)} in, {_short(usage.output_tokens)} out"]
+    if usage.cache_read_input_tokens:
+        parts.append(f"{usage.hit_ratio:.0%} cached")
+    parts += [result.cost.display, f"{result.timing.total_ms / 1000:.1f} s"]
+    line = " · ".join(parts)
+    return line if result.stop_reason == "end_turn" else f"{result.stop_reason.replace('_', ' ')} · {line}"
+
+
+def _short(tokens: int) -> str:
+    return f"{tokens / 1000:.1f}K" if tokens >= 1000 else str(tokens)
