@@ -6,7 +6,10 @@ next; it never holds a key, a prompt or a path of the server's own code.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from cmt_lsp.api.stream import Message
 
 
 class CmtError(Exception):
@@ -31,10 +34,16 @@ class CmtError(Exception):
         self.command = command
         self.retry_after = retry_after
         self.request_id = request_id
+        self.partial: Message | None = None
+        """What had arrived of an answer that failed midway, its usage included; None before it began."""
 
 
 class InternalError(CmtError):
     """A fault of this program, or an answer of the endpoint that fits no rule."""
+
+
+class BadAnswerError(InternalError):
+    """The endpoint's answer cannot be read: no Messages API, broken JSON or UTF-8, or over a limit."""
 
 
 class MissingKeyError(CmtError):
@@ -44,7 +53,7 @@ class MissingKeyError(CmtError):
 
 
 class AuthError(CmtError):
-    """The endpoint refused the credential (401)."""
+    """The credential is malformed, or the endpoint refused it (401)."""
 
     kind = "auth"
 
