@@ -1,0 +1,190 @@
+"""The service behind the socket: from a request to a reply, a count or a list. Knows no HTTP connection."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from cmt_lsp.simulator import models, validation
+from cmt_lsp.simulator.accounting import charge, end_usage, final_usage, partial, start_usage
+from cmt_lsp.simulator.answers import Answer, Spoken, speak
+from cmt_lsp.simulator.connection import Request
+from cmt_lsp.simulator.diagnostics import Fingerprints
+from cmt_lsp.simulator.dialects import Dialect
+from cmt_lsp.simulator.events import Reply
+from cmt_lsp.simulator.failures import RefusalError, invalid
+from cmt_lsp.simulator.limits import RateLimits
+from cmt_lsp.simulator.models import SimulatedModel
+from cmt_lsp.simulator.prompt import Prompt, build_prompt
+from cmt_lsp.simulator.prompt_cache import CacheUse, KvReuse, PromptCache
+from cmt_lsp.simulator.tokens import count_text
+
+BODY_LIMIT = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One accepted message request on its way to an answer."""
+
+    message_id: str
+    prompt: Prompt
+    use: CacheUse
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is said to a turn and what it costs."""
+
+    reply: Reply
+    spoken: Spoken
+    charged: Mapping[str, Any]
+    model: SimulatedModel
+
+    def charged_for(self, text: str, thought: bool) -> dict[str, Any]:
+        """The charge when only `text` was sent; thinking, once begun, was all made."""
+        thinking = self.spoken.thinking_tokens if thought or text else 0
+        return partial(self.charged, self.spoken, max(1, thinking + count_text(text, self.model)))
+
+
+class Service:
+    """Holds what the service remembers: the prompt cache, fingerprints, rate windows, ids."""
+
+    def __init__(
+        self, clock: Callable[[], float], dialect: Dialect, api_key: str | None, *, preserved_thinking: bool
+    ) -> None:
+        """`api_key` None takes any key that is not empty."""
+        self.clock = clock
+        self.dialect = dialect
+        self.cache = PromptCache(clock)
+        self.limits = RateLimits(clock)
+        self._kv = KvReuse()
+        self._fingerprints = Fingerprints()
+        self._api_key = api_key
+        self._preserved_thinking = preserved_thinking
+        self._run = secrets.token_hex(4)
+        self._count = 0
+
+    def next_id(self, prefix: str) -> str:
+        """A fresh id; it differs between runs so that no old id means something by chance."""
+        self._count += 1
+        return f"{prefix}_sim{self._run}{self._count:08d}"
+
+    def authenticate(self, request: Request) -> None:
+        """Raise RefusalError unless the request carries the key."""
+        bearer = request.headers.get("authorization", "")
+        key = request.headers.get("x-api-key") or bearer.removeprefix("Bearer ").strip()
+        if not key and self.dialect.strict:
+            raise RefusalError(401, "x-api-key header is required")
+        if self._api_key is not None and not secrets.compare_digest(key.encode(), self._api_key.encode()):
+            raise RefusalError(401, "invalid x-api-key")
+
+    def read_body(self, request: Request) -> Any:
+        """The JSON of a request."""
+        if request.too_large:
+            raise RefusalError(413, "Request exceeds the maximum size")
+        try:
+            return strict_json(request.body)
+        except (ValueError, RecursionError) as error:
+            reason = "a lone surrogate" if isinstance(error, UnicodeEncodeError) else str(error)
+            raise RefusalError(400, f"The request body is not valid JSON: {reason}") from None
+
+    def check_version(self, request: Request) -> str:
+        """The API version of a request."""
+        version = request.headers.get("anthropic-version", "")
+        if not version and self.dialect.strict:
+            raise invalid("anthropic-version", "header is required")
+        if version not in validation.VERSIONS and self.dialect.strict:
+            raise invalid("anthropic-version", f'"{version}" is not a valid version')
+        return version or validation.VERSIONS[-1]
+
+    def accept(self, body: Any, version: str) -> Turn:
+        """Take a message request: check it, read its prompt, look it up in the cache."""
+        prompt = self._prompt(body, version, counting=False)
+        if prompt.tokens > prompt.model.context_window:
+            raise RefusalError(
+                400, f"prompt is too long: {prompt.tokens} tokens > {prompt.model.context_window} maximum"
+            )
+        use = self._cache_use(prompt)
+        self.cache.refresh(use)
+        turn = Turn(self.next_id("msg"), prompt, use, body)
+        self._fingerprints.remember(turn.message_id, prompt)
+        return turn
+
+    def _cache_use(self, prompt: Prompt) -> CacheUse:
+        if self.dialect.caching == "none":
+            return CacheUse(plain=prompt.tokens)
+        return self._kv.use(prompt) if self.dialect.caching == "kv" else self.cache.plan(prompt)
+
+    def _prompt(self, body: Any, version: str, *, counting: bool) -> Prompt:
+        if self.dialect.strict:
+            checked = validation.check(body, version, counting=counting)
+        else:
+            checked = validation.check_leniently(body, counting=counting)
+        return build_prompt(body, checked.model, checked.images, preserve_thinking=self._preserved_thinking)
+
+    def count(self, body: Any, version: str) -> int:
+        """The tokens of a prompt, for the count endpoint."""
+        return self._prompt(body, version, counting=True).tokens
+
+    def answer(self, turn: Turn, answer: Answer) -> Outcome:
+        """Turn an answer into a reply and its charge."""
+        if turn.body["max_tokens"] == 0:
+            spoken = Spoken((), "", "max_tokens", None, 0, 0)
+        else:
+            spoken = speak(answer, turn.body, turn.prompt)
+        charged = charge(turn.use, spoken.output_tokens, spoken.thinking_tokens, turn.body)
+        usage = final_usage(charged, answer, self.dialect)
+        asked = turn.body.get("diagnostics")
+        message: dict[str, Any] = {
+            "id": turn.message_id, "type": "message", "role": "assistant",
+            "model": answer.model or turn.prompt.model.id, "content": [],
+            "stop_reason": spoken.stop_reason, "stop_sequence": spoken.stop_sequence,
+            "stop_details": answer.stop_details, "usage": usage, "container": None,
+            "diagnostics": self._fingerprints.diagnose(asked, turn.prompt, turn.use.read),
+        }  # fmt: skip
+        reply = Reply(message, spoken.blocks, start_usage(usage, answer, self.dialect), end_usage(usage))
+        return Outcome(reply, spoken, charged, turn.prompt.model)
+
+    def begin(self, turn: Turn) -> None:
+        """The response starts: what it wrote to the cache can be read from now on."""
+        self.cache.commit(turn.use)
+
+    def models(self, request: Request) -> dict[str, Any]:
+        """The list of models, in pages."""
+        if self.dialect.models == "openai":
+            return models.openai_page(("simulated-model",))
+        query = {key: values[-1] for key, values in request.query.items()}
+        limit = query.get("limit", "20")
+        if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+            raise invalid("limit", "Input should be between 1 and 1000")
+        stages = request.query.get("lifecycle", []) + request.query.get("lifecycle[]", [])
+        shown = models.page(
+            limit=int(limit), after=query.get("after_id"), before=query.get("before_id"),
+            lifecycle=frozenset(stages or ("active", "deprecated")),
+        )  # fmt: skip
+        if shown is None:
+            raise invalid("after_id", "no such model in the list")
+        return shown
+
+    def model(self, name: str) -> dict[str, Any]:
+        """One model by id or alias, retired ones included."""
+        row = models.BY_NAME.get(name)
+        if row is None or self.dialect.models == "openai":
+            raise RefusalError(404, f"model: {name}")
+        return models.describe(row)
+
+
+def strict_json(data: bytes) -> Any:
+    """JSON without NaN and without lone surrogates, which the service refuses too; ValueError otherwise."""
+    value = json.loads(data, parse_constant=_no_constant)
+    if b"\\u" in data:
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
