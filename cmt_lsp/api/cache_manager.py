@@ -1,0 +1,117 @@
+"""The prompt cache of a window: plans marks, judges answers and keeps count.
+
+Deciding is done in `cache_plan` and `cache_verdict`; here are the clock and the counters.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.cache_plan import (
+    MAX_BREAKPOINTS,
+    Block,
+    Breakpoint,
+    PlannedPrompt,
+    as_blocks,
+    last_markable,
+    marked,
+    plan_prompt,
+)
+from cmt_lsp.api.cache_verdict import LIFETIME_5M, CacheVerdict, SentPrompt, judge, sent_prompt
+from cmt_lsp.api.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cmt_lsp.api.models import Model
+
+__all__ = ["Breakpoint", "CacheManager", "CacheVerdict", "PlannedPrompt", "SentPrompt", "sent_prompt"]
+
+
+class CacheManager:
+    """Plans marks, judges answers and keeps count; `clock` gives seconds since the epoch."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Nothing is warm at first."""
+        self._clock = clock
+        self._warm: dict[str, tuple[str, float]] = {}
+        self._total = Usage()
+        self._requests = 0
+        self._hits = 0
+
+    def build_cached_system_prompt(self, system_content: str, cache_key: str | None = None) -> list[Block]:
+        """The system prompt as one marked block, or none for blank text; `cache_key` makes `is_warm` follow it."""
+        self._forget_expired()
+        if not system_content.strip():
+            return []
+        if cache_key is not None:
+            self._warm[cache_key] = (system_content, self._clock() + LIFETIME_5M)
+        return [marked({"type": "text", "text": system_content})]
+
+    def build_cached_messages(
+        self, messages: Sequence[Mapping[str, Any]], cache_recent: int = 1
+    ) -> list[dict[str, Any]]:
+        """A copy with a mark at the end of each of the last `cache_recent` messages, at most three.
+
+        The fourth mark is left for the system prompt. A message that ends in nothing markable gets its mark earlier
+        or none.
+        """
+        copies = [as_blocks(message) for message in messages]
+        count = min(cache_recent, MAX_BREAKPOINTS - 1)
+        for message in copies[-count:] if count > 0 else []:
+            place = last_markable(message["content"])
+            if place is not None:
+                message["content"][place] = marked(message["content"][place])
+        return copies
+
+    def is_warm(self, cache_key: str, system_content: str) -> bool:
+        """Whether this very text went out under this key in the last five minutes."""
+        self._forget_expired()
+        entry = self._warm.get(cache_key)
+        return entry is not None and entry[0] == system_content
+
+    def plan(
+        self,
+        system: str | None,
+        history: Sequence[Mapping[str, Any]],
+        new_content: Sequence[Mapping[str, Any]],
+        model: Model | None,
+        enabled: bool,
+        *,
+        pinned: Sequence[Mapping[str, Any]] = (),
+    ) -> PlannedPrompt:
+        """`plan_prompt` at this moment."""
+        return plan_prompt(
+            system, history, new_content, model, enabled=enabled, pinned=pinned, planned_at=self._clock()
+        )
+
+    def verdict(
+        self, model: Model | None, usage: Usage, plan: PlannedPrompt, previous: SentPrompt | None = None
+    ) -> CacheVerdict:
+        """`judge`, and the answer counted in the statistics."""
+        self.record(usage)
+        return judge(model, usage, plan, previous)
+
+    def record(self, usage: Usage) -> None:
+        """Count one answer that was not judged."""
+        self._total += usage
+        self._requests += 1
+        self._hits += usage.cache_read_input_tokens > 0
+
+    def get_cache_stats(self) -> dict[str, Any]:
+        """Counts of this process: requests, token counts, `hit_rate` as read tokens over all prompt tokens."""
+        self._forget_expired()
+        return {
+            "requests": self._requests,
+            "hits": self._hits,
+            "misses": self._requests - self._hits,
+            "hit_rate": self._total.hit_ratio,
+            "tokens_saved": self._total.cache_read_input_tokens,
+            "tokens_written": self._total.cache_creation_input_tokens,
+            "active_entries": len(self._warm),
+        }
+
+    def _forget_expired(self) -> None:
+        now = self._clock()
+        self._warm = {key: entry for key, entry in self._warm.items() if entry[1] > now}
