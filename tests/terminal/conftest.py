@@ -24,13 +24,16 @@ class ScriptedServer:
     """The command that starts a peer, and what the peer was sent."""
 
     def __init__(self, folder: Path, script: dict[str, list[list[Any]]]) -> None:
-        """`folder` holds the log."""
+        """`folder` holds the script and the log."""
         self.log = folder / "received.jsonl"
-        self.command = [sys.executable, scripted_peer.__file__, json.dumps(script), str(self.log)]
+        told = folder / "script.json"
+        told.write_text(json.dumps(script))
+        self.command = [sys.executable, scripted_peer.__file__, str(told), str(self.log)]
 
     def received(self, method: str) -> list[dict[str, Any]]:
         """The params of every message of this method, in order."""
-        messages = [json.loads(line) for line in self.log.read_text().splitlines()]
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        messages = [json.loads(line) for line in lines]
         return [message.get("params") for message in messages if message.get("method") == method]
 
 

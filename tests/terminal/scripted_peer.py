@@ -1,6 +1,6 @@
 """A server made of a script: it reads frames and does, for each method, the acts that it was told.
 
-Usage: scripted_peer.py SCRIPT LOG. SCRIPT is JSON, `{method: [[act, argument], ...]}`; every message that comes
+Usage: scripted_peer.py SCRIPT LOG. SCRIPT is a JSON file, `{method: [[act, argument], ...]}`; every message that comes
 in is appended to LOG, one JSON object a line.
 """
 
@@ -137,4 +137,4 @@ class Peer:
 
 
 if __name__ == "__main__":
-    Peer(json.loads(sys.argv[1]), Path(sys.argv[2])).run()
+    Peer(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])).run()

@@ -1,0 +1,163 @@
+"""What reaches the terminal: clean text, short figures, one line that says what is being waited for.
+
+Models, session names and error messages are foreign text. Control characters in it could recolour, retitle or
+rewrite the terminal, so that every one is shown as a visible sign instead, and nothing is silently removed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t\r"} | {0x7F: "\u2421"}
+_CONTROLS = range(0x80, 0xA0)
+_BIDI = (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_UNSEEN = (0x200B, 0x2060, 0xFEFF, *range(0xE0000, 0xE0080))
+_NAMED = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *_BIDI, *_UNSEEN)}
+_LONE_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")
+_LINE_ENDS: dict[int, str | None] = {0x0D: None, 0x2028: "\n", 0x2029: "\n"}
+_VISIBLE: dict[int, str | None] = {**_PICTURES, **_NAMED, **_LONE_SURROGATES, **_LINE_ENDS}
+
+DIM, PLAIN, ERASE = "\x1b[2m", "\x1b[22m", "\r\x1b[2K"
+
+
+def clean(text: object) -> str:
+    """Foreign text with every control, bidi and invisible character made visible; newlines and tabs stay.
+
+    Works character by character, so that a stream may be cut anywhere.
+    """
+    return str(text).translate(_VISIBLE)
+
+
+def one_line(text: object) -> str:
+    """Foreign text for a place that has one line."""
+    return " ".join(clean(text).split())
+
+
+def tokens(count: int) -> str:
+    """A token count as people read it: 999, 12.3K, 1.2M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1000:.1f}K" if count < 999_950 else f"{count / 1_000_000:.1f}M"
+
+
+def dollars(nano_usd: int) -> str:
+    """Nano-dollars as dollars: $0.0123, -$0.0004, <$0.0001 for a little, $0 for nothing."""
+    size, sign = abs(nano_usd) / 1e9, "-" if nano_usd < 0 else ""
+    if nano_usd == 0:
+        return "$0"
+    return f"<{sign}$0.0001" if size < 0.00005 else f"{sign}${size:.4f}"
+
+
+def seconds(milliseconds: float) -> str:
+    """A duration: 340 ms, 3.2 s, 2 min 5 s."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.1f} s"
+    minutes, rest = divmod(round(milliseconds / 1000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """One line about a finished turn: model, tokens, cached, cost, time."""
+    usage, cost = result.get("usage", {}), result.get("cost", {})
+    total, read = usage.get("totalInputTokens", 0), usage.get("cacheReadInputTokens", 0)
+    about = "~" if usage.get("estimated") else ""
+    stop = result.get("stopReason", "end_turn")
+    parts = [stop.replace("_", " ")] if stop not in ("end_turn", "stop_sequence") else []
+    parts.append(str(result.get("model", "?")))
+    parts.append(f"{about}{tokens(total)} in, {about}{tokens(usage.get('outputTokens', 0))} out")
+    if read:
+        parts.append(f"cached {tokens(read)} ({read / total:.0%})" if total else f"cached {tokens(read)}")
+    parts.append(str(cost.get("display", "unpriced")) + saved(cost))
+    parts.append(seconds(result.get("timing", {}).get("totalMs", 0)))
+    return one_line(" · ".join(parts))
+
+
+def saved(cost: Mapping[str, Any]) -> str:
+    """ ", saved $0.0123" where caching changed the price; a loss is called one."""
+    amount = cost.get("savedNanoUsd", 0)
+    if not amount:
+        return ""
+    return f" (saved {dollars(amount)})" if amount > 0 else f" (caching cost {dollars(-amount)} more so far)"
+
+
+def waiting(event: Mapping[str, Any]) -> str | None:
+    """What the status line says about a value of the stream; None where it says nothing new."""
+    if event.get("kind") == "retry":
+        return f"{event.get('reason', 'failed')}, attempt {event.get('attempt')} of {event.get('maxAttempts')} in"
+    if event.get("kind") == "waiting":
+        return str(event.get("phase", "waiting")).replace("_", " ")
+    return {"started": "sending", "thinking": "thinking"}.get(str(event.get("kind")))
+
+
+class StatusLine:
+    """One dim line at the end of a terminal, redrawn as time passes and gone when text comes.
+
+    Not a terminal: nothing is ever written.
+    """
+
+    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+        """`colour` chooses dim text; the line itself needs a terminal that can erase one."""
+        self._stream = stream
+        self._live = stream.isatty() and os.environ.get("TERM", "") != "dumb"
+        self._dim, self._plain = (DIM, PLAIN) if colour else ("", "")
+        self._text = ""
+        self._since = 0.0
+        self._until: float | None = None
+        self._shown = False
+
+    def say(self, text: str, *, countdown: float | None = None) -> None:
+        """Show `text` with the seconds since it was first said, or until `countdown` seconds are over."""
+        now = time.monotonic()
+        if text != self._text or countdown is not None:
+            self._text, self._since = text, now
+            self._until = None if countdown is None else now + countdown
+        self.draw()
+
+    def draw(self) -> None:
+        """Write the line again with the time as it is now."""
+        if not self._live or not self._text:
+            return
+        now = time.monotonic()
+        figure = now - self._since if self._until is None else max(0.0, self._until - now)
+        line = one_line(self._text)[: max(10, _columns(self._stream) - 10)]
+        self._stream.write(f"{ERASE}{self._dim}{line} {figure:.1f} s{self._plain}")
+        self._stream.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away; the cursor stands where it began."""
+        self._text = ""
+        if self._shown:
+            self._stream.write(ERASE)
+            self._stream.flush()
+            self._shown = False
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return 80
+
+
+def wants_colour(stream: TextIO, *, refused: bool) -> bool:
+    """Whether `stream` shall get colour: a terminal, not refused by the option, NO_COLOR or a dumb terminal."""
+    return (
+        stream.isatty()
+        and not refused
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "") != "dumb"
+    )
+
+
+def say_trouble(message: str, hint: str | None = None) -> None:
+    """Write one sentence about what went wrong, and what to do next, to standard error."""
+    sys.stderr.write(f"cmt-lsp: {one_line(message)}\n")
+    if hint:
+        sys.stderr.write(f"         {one_line(hint)}\n")

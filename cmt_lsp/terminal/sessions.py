@@ -1,0 +1,97 @@
+"""`cmt-lsp sessions`: what was talked about in this folder, and what it cost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.render import clean, one_line, summary, tokens
+from cmt_lsp.terminal.tables import console, run_in_window, table
+from cmt_lsp.terminal.window import Window
+
+
+def list_sessions(
+    *, everywhere: bool, query: str | None, no_color: bool, command: Sequence[str] | None = None
+) -> int:
+    """Print a table of this folder's sessions, or of all folders'; the exit code."""
+
+    async def talk(window: Window) -> int:
+        wanted = {"scope": "all" if everywhere else "workspace"}
+        found = await window.ask("cmt/session/list", wanted | ({"query": query} if query else {}))
+        _print_sessions(found.get("sessions", []), everywhere=everywhere, no_color=no_color)
+        return 0
+
+    return run_in_window(talk, command)
+
+
+def _print_sessions(sessions: Sequence[Mapping[str, Any]], *, everywhere: bool, no_color: bool) -> None:
+    if not sessions:
+        sys.stderr.write('No session yet. `cmt-lsp ask "..." --session NAME` begins one.\n')
+        return
+    extra = ["folder"] if everywhere else []
+    made = table("id", "name", "model", ">turns", ">in", ">out", ">cached", ">cost", "last used", *extra)
+    for session in sessions:
+        usage, cost = session["usage"], session["cost"]
+        row = [session["id"], session["name"], session["model"], session["turns"]]
+        row += [tokens(usage[name]) for name in ("totalInputTokens", "outputTokens", "cacheReadInputTokens")]
+        row += [cost["display"], str(session["updatedAt"])[:16].replace("T", " ")]
+        row += [session.get("workspace", "")] if everywhere else []
+        made.add_row(*(one_line(cell) for cell in row))
+    console(no_color=no_color).print(made)
+
+
+def show_session(which: str, command: Sequence[str] | None = None) -> int:
+    """Print a session's questions and answers; the exit code."""
+
+    async def talk(window: Window) -> int:
+        session = await _find(window, which)
+        found = await window.ask("cmt/session/get", {"sessionId": session["id"]})
+        sys.stdout.write(f"# {one_line(session['name'])} ({one_line(session['id'])})\n")
+        for turn in found.get("turns", []):
+            sys.stdout.write(f"\n> {clean(turn['prompt']).replace(chr(10), chr(10) + '> ')}\n\n")
+            sys.stdout.write(f"{clean(turn['text']).rstrip()}\n\n({summary(turn)})\n")
+        return 0
+
+    return run_in_window(talk, command)
+
+
+def export_session(which: str, form: str, command: Sequence[str] | None = None) -> int:
+    """Print a session as one document, `markdown` or `json`; the exit code."""
+
+    async def talk(window: Window) -> int:
+        session = await _find(window, which)
+        made = await window.ask("cmt/session/export", {"sessionId": session["id"], "format": form})
+        sys.stdout.write(clean(made["text"]) if sys.stdout.isatty() else str(made["text"]))
+        return 0
+
+    return run_in_window(talk, command)
+
+
+def delete_session(which: str, command: Sequence[str] | None = None) -> int:
+    """Delete a session for good; the exit code."""
+
+    async def talk(window: Window) -> int:
+        session = await _find(window, which)
+        await window.ask("cmt/session/delete", {"sessionId": session["id"]})
+        sys.stderr.write(f"Deleted {one_line(session['name'])} ({one_line(session['id'])}).\n")
+        return 0
+
+    return run_in_window(talk, command)
+
+
+async def _find(window: Window, which: str) -> Mapping[str, Any]:
+    """The session with this id, or the only one with this name: in this folder first, then anywhere."""
+    named: list[Mapping[str, Any]] = []
+    for scope in ("workspace", "all"):
+        sessions = (await window.ask("cmt/session/list", {"scope": scope})).get("sessions", [])
+        found = [session for session in sessions if session["id"] == which]
+        named = found or [session for session in sessions if session["name"] == which]
+        if named:
+            break
+    if len(named) > 1:
+        raise TroubleError(f"{len(named)} sessions are called {which}.", hint="Name one by its id.")
+    if not named:
+        raise TroubleError(f"There is no session {which}.", hint="`cmt-lsp sessions --all` lists them.")
+    return named[0]

@@ -1,0 +1,56 @@
+"""The tables that commands print: one look for all of them, plain where the output is no terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.interrupt import EXIT_CODE
+from cmt_lsp.terminal.render import say_trouble
+from cmt_lsp.terminal.window import Window, open_window
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 200  # columns where nobody looks: nothing is cut that a later program may need
+
+
+def run_in_window(talk: Callable[[Window], Awaitable[int]], command: Sequence[str] | None = None) -> int:
+    """Start a server for the current folder, do `talk`, and return its exit code; 1 after a failure."""
+
+    async def whole() -> int:
+        async with open_window(Path.cwd(), command=command) as window:
+            return await talk(window)
+
+    try:
+        return asyncio.run(whole())
+    except TroubleError as trouble:
+        say_trouble(trouble.message, trouble.hint)
+        return 1
+    except KeyboardInterrupt:
+        return EXIT_CODE
+
+
+def console(*, no_color: bool = False) -> Console:
+    """Where tables go; foreign text is given as cleaned plain text, never as markup."""
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(no_color=no_color or None, width=wide, highlight=False, markup=False, emoji=False)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table. A column whose name begins with `>` holds figures and is set to the right."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, header_style="bold")
+    for name in columns:
+        figures = name.startswith(">")
+        made.add_column(name.lstrip(">"), justify="right" if figures else "left", no_wrap=figures)
+    return made
