@@ -1,0 +1,128 @@
+"""The editor's open documents, in step with every edit.
+
+Three things differ from pygls: lines end only where LSP says (a form feed or U+2028 does not end one), positions
+past the end of a line mean its end, and a document that is not open has no text here, since reading a file is a
+decision of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.workspace import PositionCodec, ServerTextPosition, TextDocument, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+
+class LineCodec(PositionCodec):
+    """Positions of the editor to positions in code points; beyond the end means the end."""
+
+    def position_from_client_units(
+        self, lines: Sequence[str], position: types.Position
+    ) -> ServerTextPosition:
+        """The same place in code points; inside a character means after it, past the last line the very end."""
+        if position.line >= len(lines):
+            return _end_of(lines)
+        line = lines[position.line].rstrip("\r\n")
+        return ServerTextPosition(position.line, self._code_points(line, position.character))
+
+    def _code_points(self, line: str, units: int) -> int:
+        if units >= self.client_num_units(line):
+            return len(line)
+        if self.encoding == types.PositionEncodingKind.Utf32 or line.isascii():
+            return units
+        taken = 0
+        for index, char in enumerate(line):
+            if taken >= units:
+                return index
+            taken += self.impl.code_units_for_char(char)
+        return len(line)
+
+
+def _end_of(lines: Sequence[str]) -> ServerTextPosition:
+    """The place after the last character; after a final line ending that is the start of one more line."""
+    if not lines:
+        return ServerTextPosition(0, 0)
+    if lines[-1].endswith(("\r", "\n")):
+        return ServerTextPosition(len(lines), 0)
+    return ServerTextPosition(len(lines) - 1, len(lines[-1]))
+
+
+class OpenDocument(TextDocument):
+    """One document that the editor has open."""
+
+    _lines: tuple[str, ...] = ()
+    _lines_of: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The text as the editor has it, unsaved edits included."""
+        return self._source or ""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines with their endings, split at \\n, \\r\\n and \\r only; kept until the next edit."""
+        if self._lines_of is not self._source:
+            self._lines = tuple(io.StringIO(self.source, newline=""))
+            self._lines_of = self._source
+        return self._lines
+
+    def _apply_incremental_change(self, change: types.TextDocumentContentChangePartial) -> None:
+        start = self.offset_at_position(change.range.start)
+        end = max(start, self.offset_at_position(change.range.end))
+        source = self.source
+        self._source = source[:start] + change.text + source[end:]
+
+
+class OpenDocuments(Workspace):
+    """The documents that the editor has open, by uri."""
+
+    @classmethod
+    def like(cls, other: Workspace) -> OpenDocuments:
+        """An empty one with the root, the folders and the position encoding of `other`."""
+        folders = list(other.folders.values())
+        made = cls(other.root_uri, types.TextDocumentSyncKind.Incremental, folders, other.position_encoding)
+        made._position_codec = LineCodec(other.position_encoding)
+        return made
+
+    def get_text_document(self, doc_uri: str) -> TextDocument:
+        """The open document; raises KeyError for any other, and reads no file."""
+        document: TextDocument = self.text_documents[unquote(doc_uri)]
+        return document
+
+    def opened(self, uri: str) -> TextDocument | None:
+        """The open document, or None."""
+        document: TextDocument | None = self.text_documents.get(unquote(uri))
+        return document
+
+    def update_text_document(
+        self, text_doc: types.VersionedTextDocumentIdentifier, change: types.TextDocumentContentChangeEvent
+    ) -> None:
+        """Apply one change; a change to a document that is not open is logged and dropped."""
+        if self.opened(text_doc.uri) is None:
+            logger.warning("Ignored a change to a document that is not open")
+            return
+        super().update_text_document(text_doc, change)
+
+    def _create_text_document(
+        self,
+        doc_uri: str,
+        source: str | None = None,
+        version: int | None = None,
+        language_id: str | None = None,
+    ) -> TextDocument:
+        return OpenDocument(
+            doc_uri,
+            source=source,
+            version=version,
+            language_id=language_id,
+            sync_kind=self._sync_kind,
+            position_codec=self._position_codec,
+        )
