@@ -89,12 +89,12 @@ class Exchange:
         match request.method, request.path:
             case "POST", path if path == MESSAGES_PATH:
                 service.authenticate(request)
-                version = service.check_version(request)
-                await self._message(service.accept(service.read_body(request), version))
+                terms = service.terms(request)
+                await self._message(service.accept(service.read_body(request), terms))
             case "POST", path if path == COUNT_PATH and service.dialect.count_tokens:
                 service.authenticate(request)
-                version = service.check_version(request)
-                await self._json(200, {"input_tokens": service.count(service.read_body(request), version)})
+                terms = service.terms(request)
+                await self._json(200, {"input_tokens": service.count(service.read_body(request), terms)})
             case "GET", path if path == MODELS_PATH:
                 service.authenticate(request)
                 await self._json(200, service.models(request))

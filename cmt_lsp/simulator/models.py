@@ -26,7 +26,10 @@ THREE_LEVELS = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """One model as the simulator plays it; sizes are in tokens."""
+    """One model as the simulator plays it; sizes are in tokens.
+
+    `unthinking_effort` is the highest effort at which thinking may be turned off. `fast` "beta" needs a header.
+    """
 
     id: str
     display_name: str
@@ -41,8 +44,9 @@ class SimulatedModel:
     vision: Vision = "high"
     dense_tokenizer: bool = True
     prefill: bool = False
+    unthinking_effort: str | None = None
     system_turns: bool = True
-    fast: bool = False
+    fast: Literal["no", "beta", "yes"] = "no"
     us_inference: bool = True
     forced_tools: bool = True
     lifecycle: Literal["active", "deprecated", "retired"] = "active"
@@ -83,15 +87,16 @@ _SMALL: dict[str, Any] = {
 _NEWEST: dict[str, Any] = {"preserves_thinking": True, "forced_tools": False}
 
 MODELS: tuple[SimulatedModel, ...] = (
-    *_fable("5-2", "2026-11-09", fast=True, **_NEWEST),
+    *_fable("5-2", "2026-11-09", fast="yes", **_NEWEST),
     SimulatedModel("claude-haiku-5-5", "Claude Haiku 5.5", "2026-10-07", 512, ADAPTIVE, preserves_thinking=True),
     SimulatedModel("claude-sonnet-5-5", "Claude Sonnet 5.5", "2026-09-28", 512, NOT_BETWEEN_TOOLS, **_NEWEST),
-    SimulatedModel("claude-opus-5-5", "Claude Opus 5.5", "2026-09-22", 512, ALWAYS, fast=True, **_NEWEST),
+    SimulatedModel("claude-opus-5-5", "Claude Opus 5.5", "2026-09-22", 512, ALWAYS, fast="yes", **_NEWEST),
     *_fable("5-1", "2026-09-01", **_NEWEST),
-    SimulatedModel("claude-opus-5", "Claude Opus 5", "2026-07-24", 512, ADAPTIVE, fast=True),
+    SimulatedModel("claude-opus-5", "Claude Opus 5", "2026-07-24", 512, ADAPTIVE, fast="beta",
+                   unthinking_effort="high"),
     SimulatedModel("claude-sonnet-5", "Claude Sonnet 5", "2026-06-30", 1024, ADAPTIVE),
     *_fable("5", "2026-06-09"),
-    SimulatedModel("claude-opus-4-8", "Claude Opus 4.8", "2026-05-28", 1024, ADAPTIVE, thinks_unasked=False, fast=True),
+    SimulatedModel("claude-opus-4-8", "Claude Opus 4.8", "2026-05-28", 1024, ADAPTIVE, thinks_unasked=False, fast="beta"),
     SimulatedModel("claude-opus-4-7", "Claude Opus 4.7", "2026-04-16", 2048, ADAPTIVE, thinks_unasked=False,
                    system_turns=False),
     SimulatedModel("claude-sonnet-4-6", "Claude Sonnet 4.6", "2026-02-17", 1024, BOTH, efforts=FOUR_LEVELS, **_OLD),

@@ -21,6 +21,9 @@ from cmt_lsp.simulator.models import SimulatedModel
 from cmt_lsp.simulator.tokens import ROLE_TOKENS, TIERS, count_image, count_text
 
 Section = Literal["tools", "system", "messages"]
+Seals = Literal["bound", "issued", "ignored"]
+"""What a replayed thinking block must prove: that it was issued and where, that it was issued, or nothing."""
+
 THINKING = ("thinking", "redacted_thinking")
 
 
@@ -89,8 +92,7 @@ def build_prompt(
     body: Mapping[str, Any],
     model: SimulatedModel,
     images: Mapping[str, ImageFacts],
-    *,
-    preserve_thinking: bool = True,
+    seals: Seals = "bound",
 ) -> Prompt:
     """Read a validated request; raises RefusalError when a replayed thinking block is not what was issued.
 
@@ -106,8 +108,10 @@ def build_prompt(
         if raw.section != section:
             prefix = _enter(section, raw.section, prefix, speed, settings)
             section = raw.section
-        bound = history if preserve_thinking and model.preserves_thinking else None
-        tokens = _tokens(raw, model, images, bound)
+        if raw.content.get("type") in THINKING:
+            tokens = _thinking_tokens(raw, model, history, seals)
+        else:
+            tokens = _tokens(raw, model, images)
         canonical = _canonical(raw.content)
         history = _mix(history, raw.section, raw.role, canonical)
         if tokens is None:
@@ -179,17 +183,10 @@ def _canonical(block: Mapping[str, Any]) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _tokens(
-    raw: RawBlock, model: SimulatedModel, images: Mapping[str, ImageFacts], history: str | None
-) -> int | None:
-    """Tokens of one block; None for a block the model does not get to see."""
-    block = raw.content
-    kind = block.get("type")
+def _tokens(raw: RawBlock, model: SimulatedModel, images: Mapping[str, ImageFacts]) -> int:
     if raw.section == "tools":
-        return count_text(_canonical(block), model)
-    if kind in THINKING:
-        return _thinking_tokens(block, raw.path, model, history)
-    return _content_tokens(block, raw.path, model, images)
+        return count_text(_canonical(raw.content), model)
+    return _content_tokens(raw.content, raw.path, model, images)
 
 
 def _content_tokens(
@@ -221,25 +218,24 @@ def _document_tokens(source: Mapping[str, Any], model: SimulatedModel) -> int:
     return count_text(source.get("data") or "", model)
 
 
-def _thinking_tokens(
-    block: Mapping[str, Any], path: str, model: SimulatedModel, history: str | None
-) -> int | None:
-    """Check a replayed thinking block against its seal; another model's thinking is dropped silently."""
-    sealed = block["signature"] if block["type"] == "thinking" else block["data"]
-    seal = signatures.read(sealed)
+def _thinking_tokens(raw: RawBlock, model: SimulatedModel, history: str, seals: Seals) -> int | None:
+    """Check a replayed thinking block against its seal; None for another model's, which is dropped silently."""
+    if seals == "ignored":
+        return None
+    block, kind = raw.content, raw.content["type"]
+    name = "signature" if kind == "thinking" else "data"
+    seal = signatures.read(block[name])
     if seal is None:
-        raise invalid(
-            path, f"Invalid `{'signature' if 'signature' in block else 'data'}` in `{block['type']}` block"
-        )
+        raise invalid(raw.path, f"Invalid `{name}` in `{kind}` block")
     if seal.text != signatures.text_digest(block.get("thinking", "")):
         raise invalid(
-            path, "`thinking` blocks cannot be modified: send them back exactly as they were received"
+            raw.path, "`thinking` blocks cannot be modified: send them back exactly as they were received"
         )
     if seal.model != model.id:
         return None
-    if history is not None and seal.prefix != history:
+    if seals == "bound" and model.preserves_thinking and seal.prefix != history:
         raise invalid(
-            path,
+            raw.path,
             "the content before this `thinking` block (system, tools or earlier messages) is not what it was when the "
             "block was made; send it unchanged, or remove all `thinking` blocks",
         )

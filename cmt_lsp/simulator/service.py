@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from cmt_lsp.simulator import models, validation
@@ -18,9 +18,10 @@ from cmt_lsp.simulator.events import Reply
 from cmt_lsp.simulator.failures import RefusalError, invalid
 from cmt_lsp.simulator.limits import RateLimits
 from cmt_lsp.simulator.models import SimulatedModel
-from cmt_lsp.simulator.prompt import Prompt, build_prompt
+from cmt_lsp.simulator.prompt import Prompt, Seals, build_prompt
 from cmt_lsp.simulator.prompt_cache import CacheUse, KvReuse, PromptCache
 from cmt_lsp.simulator.tokens import count_text
+from cmt_lsp.simulator.validation import Terms
 
 BODY_LIMIT = 32 * 1024 * 1024
 
@@ -64,7 +65,11 @@ class Service:
         self._kv = KvReuse()
         self._fingerprints = Fingerprints()
         self._api_key = api_key
-        self._preserved_thinking = preserved_thinking
+        self._seals: Seals = "issued"
+        if preserved_thinking:
+            self._seals = "bound"
+        if not dialect.strict:
+            self._seals = "ignored"
         self._run = secrets.token_hex(4)
         self._count = 0
 
@@ -92,18 +97,19 @@ class Service:
             reason = "a lone surrogate" if isinstance(error, UnicodeEncodeError) else str(error)
             raise RefusalError(400, f"The request body is not valid JSON: {reason}") from None
 
-    def check_version(self, request: Request) -> str:
-        """The API version of a request."""
+    def terms(self, request: Request) -> Terms:
+        """What the headers of a request say; a version is required."""
         version = request.headers.get("anthropic-version", "")
         if not version and self.dialect.strict:
             raise invalid("anthropic-version", "header is required")
         if version not in validation.VERSIONS and self.dialect.strict:
             raise invalid("anthropic-version", f'"{version}" is not a valid version')
-        return version or validation.VERSIONS[-1]
+        betas = tuple(beta.strip() for beta in request.headers.get("anthropic-beta", "").split(","))
+        return Terms(version or validation.VERSIONS[-1], betas)
 
-    def accept(self, body: Any, version: str) -> Turn:
+    def accept(self, body: Any, terms: Terms) -> Turn:
         """Take a message request: check it, read its prompt, look it up in the cache."""
-        prompt = self._prompt(body, version, counting=False)
+        prompt = self._prompt(body, terms)
         if prompt.tokens > prompt.model.context_window:
             raise RefusalError(
                 400, f"prompt is too long: {prompt.tokens} tokens > {prompt.model.context_window} maximum"
@@ -119,16 +125,16 @@ class Service:
             return CacheUse(plain=prompt.tokens)
         return self._kv.use(prompt) if self.dialect.caching == "kv" else self.cache.plan(prompt)
 
-    def _prompt(self, body: Any, version: str, *, counting: bool) -> Prompt:
+    def _prompt(self, body: Any, terms: Terms) -> Prompt:
         if self.dialect.strict:
-            checked = validation.check(body, version, counting=counting)
+            checked = validation.check(body, terms)
         else:
-            checked = validation.check_leniently(body, counting=counting)
-        return build_prompt(body, checked.model, checked.images, preserve_thinking=self._preserved_thinking)
+            checked = validation.check_leniently(body, counting=terms.counting)
+        return build_prompt(body, checked.model, checked.images, self._seals)
 
-    def count(self, body: Any, version: str) -> int:
+    def count(self, body: Any, terms: Terms) -> int:
         """The tokens of a prompt, for the count endpoint."""
-        return self._prompt(body, version, counting=True).tokens
+        return self._prompt(body, replace(terms, counting=True)).tokens
 
     def answer(self, turn: Turn, answer: Answer) -> Outcome:
         """Turn an answer into a reply and its charge."""
