@@ -1,7 +1,7 @@
 """The JSON Schema of the wire contract, made from the types in `wire.py` and the table of operations.
 
-`python -m cmt_lsp.server.schema` writes `schema.json` beside this file; a test fails when it is stale. The types of
-the TypeScript and Lua clients are made from the same document.
+`docs/generate.py` writes `schema.json` beside this file; a test fails when it is stale. The types of the editor
+clients are made from the same document.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from cmt_lsp.server import wire
+from cmt_lsp.server.convert import wire_name
 
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
@@ -24,12 +25,6 @@ SCALARS: dict[type, dict[str, Any]] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
 }
-
-
-def camel(name: str) -> str:
-    """The wire's spelling of a field name."""
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
 
 
 def wire_classes() -> list[type]:
@@ -58,11 +53,11 @@ def class_schema(cls: Any) -> dict[str, Any]:
     """The schema of one class: closed objects, so that a misspelt field is found."""
     hints = typing.get_type_hints(cls, vars(wire))
     fields = attrs.fields(cls)
-    required = [camel(f.name) for f in fields if f.default is attrs.NOTHING]
+    required = [wire_name(f.name) for f in fields if f.default is attrs.NOTHING]
     schema: dict[str, Any] = {
         "description": (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "),
         "type": "object",
-        "properties": {camel(f.name): schema_of(hints[f.name]) for f in fields},
+        "properties": {wire_name(f.name): schema_of(hints[f.name]) for f in fields},
         "additionalProperties": False,
     }
     if required:
@@ -97,7 +92,3 @@ def _result_schema(result: Any) -> dict[str, Any]:
 def render() -> str:
     """The document as the file holds it."""
     return json.dumps(build_schema(), indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    SCHEMA_FILE.write_text(render(), encoding="utf-8")

@@ -31,6 +31,11 @@ class GraphemeBuffer:
         self.offset = 0
         """Characters given out so far."""
 
+    @property
+    def empty(self) -> bool:
+        """True until the first text comes."""
+        return not self.offset and not self._pieces
+
     def push(self, text: str) -> None:
         """Add text behind what is there."""
         self._pieces.append(text)
@@ -85,8 +90,10 @@ class TurnStream:
         self._flush_soon()
 
     def text(self, piece: str) -> None:
-        """Add a piece of the answer; it leaves at once unless one left a moment ago."""
-        self._send_thinking(final=True)
+        """Add a piece of the answer; it leaves at once when it is the first, or none left a moment ago."""
+        if self._text.empty:
+            self._send_thinking(final=True)
+            self._stop_timer()
         self._text.push(piece)
         self._flush_soon()
 
@@ -97,9 +104,7 @@ class TurnStream:
 
     def end(self, **fields: Any) -> None:
         """Send what is left and the one `end`; later calls of anything do nothing."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         self._send_pieces(final=True)
         self._send("end", fields)
         self._ended = True
@@ -117,6 +122,11 @@ class TurnStream:
             self._outlet.on_drained(self._drained)
         elif self._send_pieces():
             self._timer = asyncio.get_running_loop().call_later(MERGE_SECONDS, self._flush)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _drained(self) -> None:
         self._waiting_for_drain = False

@@ -298,10 +298,10 @@ class SessionListResult:
 
 @attrs.frozen(kw_only=True)
 class SessionGetParams:
-    """A session with its turns, from turn number `from_turn` (0 is the first)."""
+    """A session with its turns; `from_turn` is a turn id, and only the turns after it are answered."""
 
     session_id: str
-    from_turn: int | None = None
+    from_turn: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,108 @@
+"""Asking: chat, retry, cancel, preview."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.core.turn import ImageSource, TurnRequest
+from cmt_lsp.server import wire
+from cmt_lsp.server.attachments import context_items
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cmt_lsp.core.turn import Turn
+    from cmt_lsp.server.table import Caller
+    from cmt_lsp.server.window import Listener, Window
+
+
+async def chat(
+    window: Window, caller: Caller, params: wire.ChatParams
+) -> wire.TurnResult | wire.TurnAccepted:
+    """Ask, in the session named or the window's current one."""
+    request = await turn_request(window, params)
+    session_id = await window.session_for(params.session_id)
+
+    async def start(emit: Listener) -> Turn:
+        return window.manager.start_turn(session_id, request, emit)
+
+    return await window.run_turn(caller, start, wait=waits(caller, params.wait))
+
+
+async def retry(
+    window: Window, caller: Caller, params: wire.RetryParams
+) -> wire.TurnResult | wire.TurnAccepted:
+    """Ask the last question again."""
+
+    async def start(emit: Listener) -> Turn:
+        return await window.manager.retry(params.session_id, params.turn_id, emit)
+
+    return await window.run_turn(caller, start, wait=waits(caller, params.wait))
+
+
+async def cancel(window: Window, caller: Caller, params: wire.CancelParams) -> wire.CancelResult:
+    """Stop turns; what is not running is no error, since it may have ended a moment ago."""
+    meant = [
+        turn
+        for turn in window.manager.running
+        if params.turn_id in (None, turn.id) and params.session_id in (None, turn.session_id)
+    ]
+    return wire.CancelResult(cancelled=sum(turn.cancel("user") for turn in meant))
+
+
+async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wire.PreviewResult:
+    """The blocks that a chat with the same params would send; sends nothing."""
+    request = await turn_request(window, params)
+    shown = await window.manager.preview(params.session_id or window.current, request)
+    return wire.PreviewResult(
+        session_id=params.session_id or window.current,
+        model=shown.model,
+        blocks=[
+            wire.PreviewBlock(
+                origin=block.origin,
+                role=block.role,
+                kind=block.kind,
+                tokens=block.tokens,
+                cached=block.cached,
+                text=block.text,
+                media_type=block.media_type,
+            )
+            for block in shown.blocks
+        ],
+        tokens=sum(block.tokens for block in shown.blocks),
+        exact=False,
+        notices=list(shown.notices) or None,
+    )
+
+
+def waits(caller: Caller, wait: bool | None) -> bool:
+    """A request is answered with the result; a command only where asked, since several editors block on commands."""
+    return caller.door == "request" or wait is True
+
+
+async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
+    """What is asked, with the attachments as they stand at this moment."""
+    if not params.text.strip():
+        raise BadParamsError("$.text is empty; write a question.")
+    if params.max_tokens is not None and params.max_tokens < 1:
+        raise BadParamsError("$.maxTokens must be at least 1.")
+    return TurnRequest(
+        text=params.text,
+        context=await context_items(window.documents(), window.folders(), params.context or []),
+        images=tuple(_image(index, image) for index, image in enumerate(params.images or [])),
+        model=params.model,
+        max_tokens=params.max_tokens,
+        effort=params.effort,
+    )
+
+
+def _image(index: int, image: wire.Image) -> ImageSource:
+    if (image.path is None) == (image.data is None):
+        raise BadParamsError(f"$.images[{index}] needs exactly one of path and data.")
+    path: Path | None = None
+    if image.path is not None:
+        from cmt_lsp.server.attachments import local_path
+
+        path = local_path(image.path, f"$.images[{index}].path")
+    return ImageSource(path=path, data=image.data, media_type=image.media_type, name=image.name)

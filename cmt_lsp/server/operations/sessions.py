@@ -1,0 +1,126 @@
+"""Sessions: create, list, get, update, fork, clear, delete, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.server import wire
+from cmt_lsp.server.shapes import cost_shape, moment, session_shape, timing_shape, usage_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cmt_lsp.core.records import TurnRecord
+    from cmt_lsp.server.table import Caller
+    from cmt_lsp.server.window import Window
+
+
+async def create(window: Window, caller: Caller, params: wire.SessionCreateParams) -> wire.Session:
+    """Make a session and use it for the chats that name none."""
+    info = await window.manager.create(
+        name=params.name,
+        model=params.model,
+        system_prompt=params.system_prompt,
+        workspace=_folder(params.workspace_folder) or window.workspace,
+    )
+    await window.make_current(info.id)
+    return session_shape(info)
+
+
+async def list_sessions(window: Window, caller: Caller, params: wire.SessionListParams) -> wire.SessionListResult:
+    """Sessions, the last used first."""
+    found = await window.manager.list(params.scope, workspace=window.workspace, query=params.query)
+    return wire.SessionListResult(sessions=[session_shape(info) for info in found])
+
+
+async def get(window: Window, caller: Caller, params: wire.SessionGetParams) -> wire.SessionGetResult:
+    """A session with its turns; it becomes the window's current one, since somebody opened it."""
+    info, turns = await window.manager.get(params.session_id, params.from_turn)
+    await window.make_current(info.id)
+    return wire.SessionGetResult(session=session_shape(info), turns=[_turn_shape(turn) for turn in turns])
+
+
+async def update(window: Window, caller: Caller, params: wire.SessionUpdateParams) -> wire.Session:
+    """Change a session's name, model or system prompt."""
+    info = await window.manager.update(
+        params.session_id, name=params.name, model=params.model, system_prompt=params.system_prompt
+    )
+    await window.refresh_status()
+    return session_shape(info)
+
+
+async def fork(window: Window, caller: Caller, params: wire.SessionForkParams) -> wire.Session:
+    """A new session with the same history up to a turn; it becomes the current one."""
+    info = await window.manager.fork(params.session_id, params.turn_id)
+    await window.make_current(info.id)
+    return session_shape(info)
+
+
+async def clear(window: Window, caller: Caller, params: wire.SessionParams) -> wire.Session:
+    """Start afresh in a new session; the old one is kept."""
+    info = await window.manager.clear(params.session_id)
+    await window.make_current(info.id)
+    return session_shape(info)
+
+
+async def delete(window: Window, caller: Caller, params: wire.SessionParams) -> wire.Empty:
+    """Delete a session and its text for good."""
+    await window.manager.delete(params.session_id)
+    if window.current == params.session_id:
+        await window.make_current(None)
+    return wire.Empty()
+
+
+async def export(window: Window, caller: Caller, params: wire.SessionExportParams) -> wire.SessionExportResult:
+    """A session as one document."""
+    text, name = await window.manager.export(params.session_id, params.format)
+    return wire.SessionExportResult(text=text, suggested_name=name)
+
+
+def _folder(given: str | None) -> Path | None:
+    """A folder by path or `file:` URI."""
+    if given is None:
+        return None
+    from pygls.uris import to_fs_path
+
+    path = to_fs_path(given) if given.startswith("file:") else given
+    if not path or not Path(path).is_dir():
+        raise BadParamsError(
+            "$.workspaceFolder is not a folder on this machine; give its path or leave it out."
+        )
+    return Path(path)
+
+
+def _turn_shape(turn: TurnRecord) -> wire.TurnRecord:
+    return wire.TurnRecord(
+        turn_id=turn.id,
+        index=turn.seq,
+        prompt=turn.prompt_text,
+        text=turn.text,
+        model=turn.model,
+        stop_reason=turn.stop_reason,
+        started_at=moment(turn.started_at),
+        usage=usage_shape(turn.usage),
+        cost=cost_shape(turn.cost),
+        timing=timing_shape(turn.timing),
+        attachments=_attachments(turn) or None,
+        thinking=_thinking(turn.answer) or None,
+        notices=list(turn.notices) or None,
+    )
+
+
+def _attachments(turn: TurnRecord) -> list[str]:
+    """One line for each block besides the question itself: the context's first line, or the image's type."""
+    lines = []
+    for block in turn.prompt:
+        if block["type"] == "image":
+            lines.append(block["source"].get("media_type", "image"))
+        elif block.get("text") != turn.prompt_text:
+            lines.append(str(block.get("text", "")).split("\n", 1)[0])
+    return lines
+
+
+def _thinking(answer: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(str(block.get("thinking", "")) for block in answer if block.get("type") == "thinking")

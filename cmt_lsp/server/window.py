@@ -1,0 +1,117 @@
+"""One editor window: its current session, and the running of a turn for whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import CmtError
+from cmt_lsp.server import wire
+from cmt_lsp.server.audience import Audience
+from cmt_lsp.server.shapes import result_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from cmt_lsp.core.credentials import CredentialSource
+    from cmt_lsp.core.session_manager import APISessionManager
+    from cmt_lsp.core.settings import Settings
+    from cmt_lsp.core.turn import Turn, TurnEvent
+    from cmt_lsp.server.documents import OpenDocuments
+    from cmt_lsp.server.status import WindowStatus
+    from cmt_lsp.server.table import Caller
+
+    Listener = Callable[[TurnEvent], None]
+    Starter = Callable[[Listener], Awaitable[Turn]]
+    """Starts a turn that tells its events to the given listener."""
+
+logger = logging.getLogger(__name__)
+
+
+class Window:
+    """What the operations work on; built once by `app.py`."""
+
+    def __init__(
+        self,
+        manager: APISessionManager,
+        status: WindowStatus,
+        documents: Callable[[], OpenDocuments],
+        folders: Callable[[], tuple[Path, ...]],
+    ) -> None:
+        self.manager = manager
+        self.status = status
+        self.documents = documents
+        self.folders = folders
+        """The workspace folders of the window, resolved; the first one names the workspace of new sessions."""
+        self.current: str | None = None
+        """The session that a chat without a session id goes to."""
+        self._making_current = asyncio.Lock()
+        self._beside: set[asyncio.Task[None]] = set()
+
+    @property
+    def workspace(self) -> Path | None:
+        """The folder that new sessions belong to; None without one."""
+        return next(iter(self.folders()), None)
+
+    async def session_for(self, session_id: str | None) -> str:
+        """The session that is meant, in memory; the window's current one is made on first use."""
+        if session_id is None:
+            async with self._making_current:
+                if self.current is None:
+                    self.current = (await self.manager.create(workspace=self.workspace)).id
+            session_id = self.current
+        await self.manager.load(session_id)
+        return session_id
+
+    async def make_current(self, session_id: str | None) -> None:
+        """From now on chats without a session id go here."""
+        self.current = session_id
+        await self.refresh_status()
+
+    async def refresh_status(self) -> None:
+        """Show the current session as it now stands."""
+        if self.current is None:
+            self.status.session_is(None)
+        else:
+            self.status.session_is(await self.manager.load(self.current))
+
+    async def run_turn(
+        self, caller: Caller, start: Starter, *, wait: bool
+    ) -> wire.TurnResult | wire.TurnAccepted:
+        """Start a turn and answer with its result, or at once when nobody waits for it."""
+        audience = Audience(caller, self.status)
+        turn = await start(audience.emit)
+        audience.on_cancel(turn.cancel)
+        if wait:
+            return await self._follow(turn, audience)
+        self._run_beside(self._follow_alone(turn, audience))
+        return wire.TurnAccepted(turn_id=turn.id, session_id=turn.session_id)
+
+    async def _follow(self, turn: Turn, audience: Audience) -> wire.TurnResult:
+        """Wait for the end. A cancelled request stops the turn and is still answered with its result."""
+        while True:
+            try:
+                result = await turn.result()
+            except asyncio.CancelledError:
+                turn.cancel("user")
+            except CmtError as error:
+                audience.fail(error)
+                raise
+            else:
+                audience.finish(result)
+                self._run_beside(self.refresh_status())
+                return result_shape(result)
+
+    async def _follow_alone(self, turn: Turn, audience: Audience) -> None:
+        try:
+            await self._follow(turn, audience)
+        except CmtError as error:
+            logger.info("A turn that nobody waits for failed: %s", error.kind)
+
+    def _run_beside(self, work: Coroutine[object, object, None]) -> None:
+        """Run something that no request waits for; the set keeps it alive."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
