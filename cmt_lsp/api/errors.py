@@ -16,7 +16,7 @@ class CmtError(Exception):
     """A failure with a stable kind and one sentence that says what to do next."""
 
     kind: ClassVar[str] = "internal"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self,
@@ -26,14 +26,20 @@ class CmtError(Exception):
         command: str | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
+        retryable: bool | None = None,
     ) -> None:
-        """`retry_after` is in seconds; `command` is a command of this server that mends the cause."""
+        """`retry_after` is in seconds; `command` is a command of this server that mends the cause.
+
+        `retryable` overrides the answer of the class, where this one failure differs from its kind.
+        """
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.command = command
         self.retry_after = retry_after
         self.request_id = request_id
+        if retryable is not None:
+            self.retryable = retryable
         self.partial: Message | None = None
         """What had arrived of an answer that failed midway, its usage included; None before it began."""
 

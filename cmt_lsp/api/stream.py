@@ -62,6 +62,19 @@ class Alive:
 
 StreamEvent = MessageStarted | ThinkingDelta | TextDelta | UsageUpdated | Alive
 
+MESSAGE_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+        "error",
+    }
+)
+"""The events that mean something here; all others are signs of life."""
+
 _ALIVE: list[StreamEvent] = [Alive()]
 
 
@@ -86,18 +99,24 @@ class Message:
 
 
 def decode_event(event: ServerSentEvent) -> dict[str, Any] | None:
-    """The event's JSON object with its `type`, or None for `[DONE]`; raises BadAnswerError where it is broken."""
-    if event.data.strip() == b"[DONE]":
+    """The event's JSON object with its `type`, or None for `[DONE]`.
+
+    An event of a foreign name, or with no data, need not be JSON. Raises BadAnswerError where one of ours is broken.
+    """
+    data = event.data.strip()
+    if data == b"[DONE]":
         return None
     try:
-        decoded = json.loads(event.data.decode())
+        decoded = json.loads(data.decode()) if data else {}
     except (ValueError, RecursionError):
-        raise BadAnswerError("The endpoint sent an event that is not valid JSON; try again.") from None
-    if not isinstance(decoded, dict):
-        raise BadAnswerError("The endpoint sent an event that is no JSON object; try again.")
-    if event.name and not isinstance(decoded.get("type"), str):
-        decoded["type"] = event.name
-    return decoded
+        decoded = None
+    if isinstance(decoded, dict):
+        if event.name and not isinstance(decoded.get("type"), str):
+            decoded["type"] = event.name
+        return decoded
+    if event.name is None or event.name in MESSAGE_EVENTS:
+        raise BadAnswerError("The endpoint sent an event that is no valid JSON object; try again.")
+    return {"type": event.name}
 
 
 class _Block:
@@ -150,6 +169,9 @@ class MessageFold:
         """`long_lived_writes`: the request asked for a cache entry of one hour."""
         self._usage = UsageFold(long_lived_writes=long_lived_writes)
         self._blocks: dict[int, _Block] = {}
+        self._texts: list[
+            str
+        ] = []  # as shown, so that the joined deltas are the text whatever the order of blocks
         self._current = -1
         self._size = 0
         self._id: str | None = None
@@ -164,6 +186,8 @@ class MessageFold:
         """True after the first block or delta of content; from then on a retry could repeat what was shown."""
         self.ignored = 0
         """Events that fitted no rule."""
+        self.taken = 0
+        """Events that mean something, pings and unknown ones not counted."""
         self._handlers: dict[str, Callable[[dict[str, Any]], list[StreamEvent]]] = {
             "content_block_delta": self._delta,
             "message_start": self._start,
@@ -185,6 +209,7 @@ class MessageFold:
         if handler is None or self._complete:
             self.ignored += kind != "ping"
             return _ALIVE
+        self.taken += 1
         return handler(event)
 
     def finish(self) -> None:
@@ -193,7 +218,7 @@ class MessageFold:
 
     def whole_message(self, message: dict[str, Any]) -> list[StreamEvent]:
         """Take an answer that came as one JSON body."""
-        events = self._start({"message": {**message, "content": []}})
+        events = [*self._start({"message": message})]
         content = message.get("content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             events += self._block_start({"index": index, "content_block": block})
@@ -204,13 +229,12 @@ class MessageFold:
 
     def snapshot(self) -> Message:
         """The message so far."""
-        texts = [block.finished()["text"] for block in self._ordered() if block.field == "text"]
         labels = self._usage.labels
         return Message(
             id=self._id,
             model=self._model,
             content=tuple(b.finished() for b in self._ordered() if b.usable(complete=self._complete)),
-            text="".join(texts),
+            text="".join(self._texts),
             stop_reason=self._stop_reason,
             stop_details=self._stop_details,
             usage=self._result(),
@@ -243,6 +267,9 @@ class MessageFold:
             self.ignored += 1
             return _ALIVE
         index = _index_of(event, self._current + 1)
+        if index in self._blocks:  # a block that was shown is not taken back
+            self.ignored += 1
+            return _ALIVE
         self.started = True
         self._current = index
         block = self._blocks[index] = _Block(start)
@@ -278,11 +305,14 @@ class MessageFold:
 
     def _show(self, block: _Block, text: str) -> list[StreamEvent]:
         self.started = self.has_content = True
+        self._grow(text)
         shown = block.take(text)
-        self._grow(shown)
         if not shown:
             return _ALIVE
-        return [TextDelta(shown) if block.field == "text" else ThinkingDelta(shown)]
+        if block.field == "thinking":
+            return [ThinkingDelta(shown)]
+        self._texts.append(shown)
+        return [TextDelta(shown)]
 
     def _hidden(self, event: dict[str, Any], delta: dict[str, Any], kind: object) -> list[StreamEvent]:
         """Deltas that build a block but show nothing: signatures, tool input, citations."""

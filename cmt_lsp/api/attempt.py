@@ -1,0 +1,99 @@
+"""One attempt on the wire: opened, read to its end under its clocks, and closed in every case."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from cmt_lsp.api.answer import AnswerReader
+from cmt_lsp.api.classify import request_id_of
+from cmt_lsp.api.clocks import AttemptClock
+from cmt_lsp.api.stream import MessageFold, StreamEvent
+
+_DRAIN = 0.1
+"""Seconds to wait after a complete message for the end of the body, which lets the connection be used again."""
+
+
+class Response(Protocol):
+    """What is needed of the HTTP library's streamed response."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name."""
+
+    def aiter_bytes(self) -> AsyncGenerator[bytes, None]:
+        """The decoded body as it comes."""
+
+    async def aclose(self) -> None:
+        """Close the connection, or give it back where the body was read to its end."""
+
+
+class Attempt:
+    """Reads one answer into `fold`; use `open`, then `read` until it returns None, then `aclose`."""
+
+    def __init__(
+        self, send: Callable[[], Awaitable[Response]], fold: MessageFold, clock: AttemptClock, host: str
+    ) -> None:
+        self._send = send
+        self._fold = fold
+        self._clock = clock
+        self._reader = AnswerReader(fold, host)
+        self._response: Response | None = None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._next: bytes | None = None
+        self.request_id: str | None = None
+
+    async def open(self, upload: int) -> None:
+        """Send the request of `upload` bytes and wait for the first bytes of the answer."""
+        self._next = await self._clock.until_first_byte(self._first_chunk(), upload)
+
+    async def read(self) -> list[StreamEvent] | None:
+        """The next events, possibly none, or None at the end; raises CmtError or what the HTTP library raises."""
+        chunk, self._next = self._next, None
+        if chunk is None and (self._reader.failure or self._fold.complete or self._chunks is None):
+            if self._reader.failure:
+                raise self._reader.failure
+            return None
+        if chunk is None:
+            chunk = await self._clock.until_next_bytes(self._chunk())
+        return self._take(chunk)
+
+    async def aclose(self) -> None:
+        """Close the socket, or give the connection back where the answer was read to its end."""
+        if self._response is None:
+            return
+        if self._fold.complete and self._chunks is not None:
+            with suppress(Exception):  # the answer is whole; whatever happens now costs only the connection
+                async with asyncio.timeout(_DRAIN):
+                    while await self._chunk():
+                        pass
+        if self._chunks is not None:
+            await self._chunks.aclose()
+        await self._response.aclose()
+
+    def _take(self, chunk: bytes) -> list[StreamEvent]:
+        if not chunk:
+            self._chunks = None
+            return self._reader.end()
+        before = self._fold.taken
+        events = self._reader.feed(chunk)
+        if self._fold.taken != before:
+            self._clock.event_seen()
+        return events
+
+    async def _first_chunk(self) -> bytes:
+        self._response = await self._send()
+        self.request_id = request_id_of(self._response.headers)
+        self._chunks = self._response.aiter_bytes()
+        return await self._chunk()
+
+    async def _chunk(self) -> bytes:
+        """The next bytes, or b"" at the end of the body."""
+        if self._chunks is None:
+            return b""
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            return b""

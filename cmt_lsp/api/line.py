@@ -1,0 +1,143 @@
+"""One event loop's connections to one endpoint: what is sent, what is refused, when they close.
+
+The SDK and its HTTP library are handed in as loaded modules; this file imports neither.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from cmt_lsp import __version__
+from cmt_lsp.api.attempt import Response
+from cmt_lsp.api.classify import REFUSAL_LIMIT, RefusedError
+from cmt_lsp.api.clocks import Clocks
+from cmt_lsp.api.endpoint import is_plain_http
+from cmt_lsp.api.errors import BadAnswerError
+from cmt_lsp.api.secret import Credentials
+
+API_VERSION = "2026-10-21"
+"""What the SDK of version 2 speaks; sent explicitly, so that the environment cannot change it."""
+
+_CONNECTIONS = 64
+_KEPT_ALIVE = 60.0
+"""Seconds an idle connection is kept; the next question often comes within a minute."""
+_SENT_HEADERS = ("accept", "anthropic-version", "x-api-key", "authorization")
+_BODY_HEADERS = ("content-type", "content-length")
+_USER_AGENT = f"cmt-lsp/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """The loaded libraries and the certificates, which take their time as well."""
+
+    anthropic: Any
+    httpx2: Any
+    tls: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event loop's SDK object over one connection pool."""
+
+    sdk: Sdk
+    door: Any
+    keeper: AsyncGenerator[None, None]
+
+    async def send(self, method: str, path: str, body: bytes, credentials: Credentials) -> Response:
+        """Send and return the streamed response; raises what the libraries raise, RefusedError in it."""
+        call = self.door.get if method == "GET" else self.door.post
+        content = {} if method == "GET" else {"content": body}
+        response = await call(
+            path,
+            cast_to=self.sdk.httpx2.Response,
+            stream=True,
+            stream_cls=self.sdk.anthropic.AsyncStream,
+            options={"headers": self._headers(body, credentials)},
+            **content,
+        )
+        return cast("Response", response)
+
+    def _headers(self, body: bytes, credentials: Credentials) -> dict[str, Any]:
+        """Every header that is sent, so that nothing of the environment stands in for a missing one."""
+        return {
+            "accept": "application/json, text/event-stream",
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "anthropic-version": API_VERSION,
+            "authorization": self.sdk.anthropic.Omit(),
+            **credentials.headers(),
+        }
+
+
+async def open_line(sdk: Sdk, endpoint: str, clocks: Clocks, transport: Any = None) -> Line:
+    http = sdk.httpx2.AsyncClient(
+        verify=sdk.tls,
+        trust_env=not is_plain_http(endpoint),
+        transport=transport,
+        follow_redirects=False,
+        timeout=sdk.httpx2.Timeout(None, connect=clocks.connect, pool=clocks.first_byte),
+        limits=sdk.httpx2.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEPT_ALIVE),
+        event_hooks={"request": [_strip_headers], "response": [_refuse]},
+    )
+    door = sdk.anthropic.AsyncAnthropic(
+        auth_token="unused",  # noqa: S106 - explicit, so that no profile is read; every request brings its own
+        base_url=endpoint,
+        max_retries=0,
+        timeout=http.timeout,
+        open_telemetry=False,
+        http_client=http,
+    )
+    keeper = _keep_until_loop_ends(http)
+    await anext(keeper)
+    return Line(sdk, door, keeper)
+
+
+async def _keep_until_loop_ends(http: Any) -> AsyncGenerator[None, None]:
+    """Close the connections when this generator is closed; event loops close all generators when they shut down."""
+    try:
+        yield
+    finally:
+        await http.aclose()
+
+
+async def _strip_headers(request: Any) -> None:
+    """Leave the headers we chose, in one order: no ANTHROPIC_CUSTOM_HEADERS, nothing about this machine."""
+    sent = [
+        ("host", request.url.netloc.decode("ascii")),
+        ("connection", "keep-alive"),
+        ("user-agent", _USER_AGENT),
+        ("accept-encoding", "gzip, deflate"),
+    ]
+    names = _SENT_HEADERS if request.method == "GET" else (*_SENT_HEADERS, *_BODY_HEADERS)
+    sent += [(name, request.headers[name]) for name in names if name in request.headers]
+    request.headers = type(request.headers)(sent)
+
+
+async def _refuse(response: Any) -> None:
+    """Turn a response that is no success into RefusedError, redirects included, reading little of its body."""
+    if not response.is_success:
+        body = await read_body(response, REFUSAL_LIMIT, cut=True)
+        raise RefusedError(response.status_code, dict(response.headers), body)
+
+
+async def read_body(response: Any, limit: int, *, cut: bool = False) -> bytes:
+    """The body up to `limit` bytes; over it, or broken on the way: what has come if `cut`, else the failure."""
+    body = bytearray()
+    try:
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > limit:
+                    break
+    except Exception:
+        if not cut:
+            raise
+    finally:
+        await response.aclose()
+    if len(body) > limit and not cut:
+        raise BadAnswerError("The endpoint sent far more than was asked for.")
+    return bytes(body[:limit])
