@@ -15,16 +15,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from cmt_lsp.server.convert import BadValueError, lsp_complaint
 from cmt_lsp.server.documents import OpenDocuments
-from cmt_lsp.server.faults import log_fault
+from cmt_lsp.server.faults import log_fault, rpc_error
 from cmt_lsp.server.messages import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     NOT_INITIALIZED,
@@ -156,9 +153,7 @@ class CmtProtocol(LanguageServerProtocol):
                 self.refuse(request_id, error)
             case Response() as response:
                 if not self._outbox.questions.settle(response) and response.bare:
-                    self.refuse(
-                        response.id, RpcError(INVALID_REQUEST, "A message needs a method or a result.")
-                    )
+                    self.refuse(response.id, RpcError(INVALID_REQUEST, "A message needs a method."))
             case Notification() as notification:
                 self._take_notification(notification)
             case Request() as request:
@@ -176,7 +171,7 @@ class CmtProtocol(LanguageServerProtocol):
         self._initializing |= request.method == types.INITIALIZE
         task = asyncio.get_running_loop().create_task(self._run(request))
         self._running[request.id] = _Running(task, cancellable=request.method != types.SHUTDOWN)
-        task.add_done_callback(partial(self._answer, request.id))
+        task.add_done_callback(partial(self._answer, request))
 
     def _refusal(self, request: Request) -> RpcError | None:
         """Why a request may not even start."""
@@ -185,11 +180,8 @@ class CmtProtocol(LanguageServerProtocol):
         if self._shutdown:
             return RpcError(INVALID_REQUEST, "The server is shutting down.")
         if request.method == types.INITIALIZE:
-            return (
-                RpcError(INVALID_REQUEST, "The server is initialized already.")
-                if self._initializing
-                else None
-            )
+            twice = RpcError(INVALID_REQUEST, "The server is initialized already.")
+            return twice if self._initializing else None
         if not self._initializing:
             return RpcError(NOT_INITIALIZED, "The server is not initialized; send initialize first.")
         return None
@@ -223,7 +215,7 @@ class CmtProtocol(LanguageServerProtocol):
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit would end the loop, with every other request
-            raise self._as_rpc_error(error) from None
+            raise self._told(error) from None
 
     async def _perform(self, request: Request) -> Any:
         if request.method == types.WORKSPACE_EXECUTE_COMMAND:
@@ -256,7 +248,7 @@ class CmtProtocol(LanguageServerProtocol):
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - as for requests, and there is nobody to answer
-            self._as_rpc_error(error)
+            logger.info("A notification failed: %s", self._told(error).message)
 
     def _handler(self, method: str) -> Any:
         return self.fm.builtin_features.get(method) or self.fm.features.get(method)
@@ -272,45 +264,36 @@ class CmtProtocol(LanguageServerProtocol):
 
     # --- answering
 
-    def _answer(self, request_id: MessageId, task: asyncio.Task[Any]) -> None:
+    def _answer(self, request: Request, task: asyncio.Task[Any]) -> None:
         """The one place where a request that started gets its answer."""
-        del self._running[request_id]
-        if task.cancelled():
-            self._outbox.send(
-                error_message(request_id, RpcError(REQUEST_CANCELLED, "The request was cancelled."))
-            )
-        elif (error := task.exception()) is not None:
-            self._transmit_error(request_id, self._as_rpc_error(error))
-        else:
-            self._transmit_result(request_id, task.result())
+        del self._running[request.id]
+        error = (
+            RpcError(REQUEST_CANCELLED, "The request was cancelled.")
+            if task.cancelled()
+            else task.exception()
+        )
+        if error is None:
+            self._transmit_result(request.id, task.result())
+            return
+        self._transmit_error(request.id, self._told(error))
+        if request.method == types.INITIALIZE:
+            self._initializing = False  # the editor may try again
 
     def _transmit_result(self, request_id: MessageId, result: object) -> None:
         try:
             self._outbox.send(result_message(request_id, self._outbox.to_json(result)))
         except Exception as error:  # noqa: BLE001 - an answer that cannot be written is still owed
-            self._outbox.send(error_message(request_id, self._as_rpc_error(error)))
+            self._outbox.send(error_message(request_id, self._told(error)))
 
     def _transmit_error(self, request_id: MessageId, error: RpcError) -> None:
         try:
             told = RpcError(error.code, error.message, self._outbox.to_json(error.data))
             self._outbox.send(error_message(request_id, told))
         except Exception as fault:  # noqa: BLE001 - as above
-            self._outbox.send(error_message(request_id, self._as_rpc_error(fault)))
+            self._outbox.send(error_message(request_id, self._told(fault)))
 
-    def _as_rpc_error(self, error: BaseException) -> RpcError:
-        """What the editor is told of a failure; what is not meant for it goes to the log under an id."""
-        if isinstance(error, RpcError):
-            return error
-        if isinstance(error, BadValueError):
-            data = {"kind": "bad_params", "retryable": False}
-            return RpcError(INVALID_PARAMS, f"{error}.", data)
-        if isinstance(error, JsonRpcException):
-            return RpcError(error.code, error.message, error.data)
-        try:
-            told = self._hooks.error_of(error)
-        except Exception as fault:  # noqa: BLE001 - the mapping itself failed; the answer is still owed
-            error, told = fault, None
-        return told or _internal_error(error)
+    def _told(self, error: BaseException) -> RpcError:
+        return rpc_error(error, self._hooks.error_of)
 
     # --- what pygls sends for itself
 
@@ -336,16 +319,12 @@ class CmtProtocol(LanguageServerProtocol):
     @lsp_method(types.INITIALIZE)
     def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
         """Answer with what the server can do; every operation is advertised as a command."""
+        result: types.InitializeResult = yield from super().lsp_initialize(params)
+        result.capabilities.execute_command_provider = types.ExecuteCommandOptions(
+            self._table.commands, work_done_progress=True
+        )
         self.peer.initialize_params = params
-        try:
-            result: types.InitializeResult = yield from super().lsp_initialize(params)
-            result.capabilities.execute_command_provider = types.ExecuteCommandOptions(
-                self._table.commands, work_done_progress=True
-            )
-            result.capabilities.experimental = {"cmt": self._hooks.experimental()}
-        except BaseException:
-            self._initializing = False  # the editor may try again
-            raise
+        result.capabilities.experimental = {"cmt": self._hooks.experimental()}
         self._workspace = OpenDocuments.like(self.workspace)
         if self._outbox.link is not None and params.process_id is not None:
             self._outbox.link.watch(params.process_id)
@@ -411,10 +390,3 @@ async def _drive(handler: Any, *given: Any) -> Any:
         except StopIteration as end:
             return end.value
         value = await _drive(inner, *arguments)
-
-
-def _internal_error(error: BaseException) -> RpcError:
-    """Tell only an id: the text of an exception may hold a prompt or a path."""
-    error_id = log_fault("a handler", error)
-    data = {"kind": "internal", "retryable": False, "errorId": error_id}
-    return RpcError(INTERNAL_ERROR, f"Internal error {error_id}; the log of the server says more.", data)
