@@ -10,7 +10,6 @@ import sys
 
 if not sys.flags.safe_path:
     del sys.path[0]
-sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
 
 from cmt_lsp.cli import main  # noqa: E402  (only now is the import path safe)
 

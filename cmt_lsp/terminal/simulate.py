@@ -26,8 +26,8 @@ class Endpoint(Protocol):
 def serve(endpoint: Endpoint, *, port: int, fail: Callable[[int], None], follow_stdin: bool) -> int:
     """Serve until Ctrl-C; the exit code.
 
-    With `follow_stdin` a line `fail STATUS` lets the next question fail with that status, and the end of
-    standard input is the end: a program that started the simulator cannot leave it behind.
+    With `follow_stdin` a line `fail STATUS` lets the next question fail with that status and is answered by a
+    line, and the end of standard input is the end: a program that started the simulator cannot leave it behind.
     """
     try:
         return asyncio.run(_serve(endpoint, port, fail, follow_stdin=follow_stdin))
@@ -64,3 +64,5 @@ async def _follow(fail: Callable[[int], None]) -> None:
         word, _, status = line.strip().partition(" ")
         if word == "fail" and status.isdigit():
             fail(int(status))
+            sys.stdout.write(f"the next question fails with {status}\n")
+            sys.stdout.flush()

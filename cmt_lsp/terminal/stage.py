@@ -1,0 +1,209 @@
+"""Where the demo is shown: panels that stream side by side on a terminal, labelled lines in a pipe.
+
+Only the eight named colours and dim are used, which every terminal theme, dark or light, keeps readable.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from cmt_lsp.terminal.render import clean, one_line
+from cmt_lsp.terminal.tables import console
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.text import Text
+
+COLOURS = ("cyan", "magenta", "yellow", "green")
+PANEL_LINES = {1: 6, 2: 11}  # lines of text a panel holds, by how many panels stand side by side
+NARROW = 60  # columns; under this panels stand one above the other
+PIPED_COLUMNS = 76  # where a piped line of an answer is broken
+PICTURE_COLUMNS = 100
+
+
+class Stage:
+    """What the audience sees, in order; a picture of it can be kept."""
+
+    def __init__(self, *, no_color: bool, picture: bool) -> None:
+        """`picture` also draws everything for `save_picture`."""
+        self.console = console(no_color=no_color)
+        self.live = self.console.is_terminal and not self.console.is_dumb_terminal
+        self.failures = 0
+        self._picture = _picture_console() if picture else None
+
+    def show(self, what: RenderableType = "") -> None:
+        """Print for good."""
+        self.console.print(what)
+        self.draw(what)
+
+    def draw(self, what: RenderableType) -> None:
+        """Print into the picture only."""
+        if self._picture is not None:
+            self._picture.print(what)
+
+    def say(self, text: str, style: str = "") -> None:
+        """A sentence."""
+        self.show(_text(text, style))
+
+    def chapter(self, number: int, title: str) -> None:
+        """A heading."""
+        from rich.text import Text
+
+        self.show()
+        self.show(Text.assemble((f" {number} ", "bold reverse"), " ", (title, "bold")))
+
+    def promise(self, kept: bool, text: str) -> None:
+        """Something the demo promised to show, and whether it happened."""
+        from rich.text import Text
+
+        self.failures += not kept
+        sign, colour = ("✓", "green") if kept else ("✗", "bold red")
+        self.show(Text.assemble((f"   {sign} ", colour), one_line(text)))
+
+    def board(self, *names: str) -> Board:
+        """Panels with these names; use it as a context manager while text comes."""
+        return Board(self, names)
+
+    def save_picture(self, path: str) -> None:
+        """Write the picture as SVG; its ids are fixed, so that the same screen is the same file."""
+        if self._picture is not None:
+            self._picture.save_svg(path, title="cmt-lsp demo", unique_id="cmt-lsp-demo")
+
+
+class Board:
+    """Answers that come at the same time, one panel each."""
+
+    def __init__(self, stage: Stage, names: Sequence[str]) -> None:
+        """Made by `Stage.board`."""
+        self._stage = stage
+        self._texts = dict.fromkeys(names, "")
+        self._notes = dict.fromkeys(names, "")
+        self._until = dict.fromkeys(names, 0.0)
+        self._said = dict.fromkeys(names, 0)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start drawing; in a pipe nothing is drawn, lines are printed as they are full."""
+        if self._stage.live:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self._panels, console=self._stage.console, refresh_per_second=12)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last picture standing."""
+        if self._live is not None:
+            self._live.stop()
+        else:
+            for name in self._texts:
+                self._print_lines(name, rest=True)
+        self._stage.draw(self._panels())
+
+    def add(self, name: str, text: str) -> None:
+        """More of an answer."""
+        self._texts[name] += clean(text)
+        self._notes[name] = ""
+        if self._live is None:
+            self._print_lines(name, rest=False)
+
+    def note(self, name: str, text: str, *, countdown: float = 0.0) -> None:
+        """What is being waited for; with `countdown`, for how many seconds."""
+        repeated = text == self._notes[name]
+        self._notes[name] = one_line(text)
+        self._until[name] = time.monotonic() + countdown if countdown else 0.0
+        if self._live is None and not repeated:
+            self._print(name, f"... {text}{f' {countdown:.1f} s' if countdown else ''}", "dim")
+
+    def _print_lines(self, name: str, *, rest: bool) -> None:
+        """Print the full lines that were not printed yet, and with `rest` what is left."""
+        from rich.cells import cell_len
+
+        text = self._texts[name][self._said[name] :]
+        while text:
+            line, newline, _ = text.partition("\n")
+            if cell_len(line) > PIPED_COLUMNS:
+                at = line.rfind(" ", 1, PIPED_COLUMNS)
+                line, newline = line[: at if at > 0 else PIPED_COLUMNS], " " if at > 0 else ""
+            elif not newline and not rest:
+                return
+            self._print(name, line)
+            self._said[name] += len(line) + len(newline)
+            text = text[len(line) + len(newline) :]
+
+    def _print(self, name: str, line: str, style: str = "") -> None:
+        from rich.text import Text
+
+        width = max(map(len, self._texts))
+        label = (f"   {name:<{width}} │ ", COLOURS[list(self._texts).index(name)])
+        self._stage.console.print(Text.assemble(label, (line, style)), soft_wrap=True)
+        sys.stdout.flush()
+
+    def _panels(self) -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+
+        columns = self._stage.console.width if self._stage.live else PICTURE_COLUMNS
+        side_by_side = len(self._texts) if columns >= NARROW else 1
+        width = columns // side_by_side
+        panels = [self._panel(name, width) for name in self._texts]
+        if side_by_side == 1:
+            return Group(*panels)
+        grid = Table.grid(expand=True)
+        for _ in panels:
+            grid.add_column(ratio=1)
+        grid.add_row(*panels)
+        return grid
+
+    def _panel(self, name: str, width: int) -> RenderableType:
+        from rich.panel import Panel
+        from rich.text import Text
+
+        lines = PANEL_LINES[min(len(self._texts), 2)]
+        colour = COLOURS[list(self._texts).index(name)]
+        return Panel(
+            self._tail(name, lines, width - 4),
+            title=Text(name, "bold"),
+            title_align="left",
+            border_style=colour,
+            height=lines + 2,
+        )
+
+    def _tail(self, name: str, lines: int, width: int) -> Text:
+        """The last lines of an answer, with the note below them."""
+        from rich.text import Text
+
+        note = self._notes[name]
+        room = lines - bool(note)
+        wrapped = Text(self._texts[name].strip("\n")).wrap(self._stage.console, max(10, width))
+        shown = Text("\n").join(wrapped[-room:])
+        if note:
+            left = max(0.0, self._until[name] - time.monotonic())
+            shown.append("\n" if shown else "").append(
+                f"{note}{f' {left:.1f} s' if left else ''}", "dim italic"
+            )
+        return shown
+
+
+def _text(text: str, style: str) -> Text:
+    from rich.text import Text
+
+    return Text(f"   {one_line(text)}", style)
+
+
+def _picture_console() -> Console:
+    import io
+
+    from rich.console import Console
+
+    return Console(
+        record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor", width=PICTURE_COLUMNS,
+        highlight=False, markup=False, emoji=False, legacy_windows=False,
+    )  # fmt: skip
