@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from cmt_lsp.server.collector import settle
 from cmt_lsp.server.faults import log_fault
 from cmt_lsp.server.frames import MAX_BODY, TooLarge
 from cmt_lsp.server.messages import INVALID_REQUEST, RpcError, decode_body
@@ -47,8 +47,7 @@ def serve(server: CmtLanguageServer, stdin: int, stdout: int) -> int:
     """Serve until there is a reason to stop; the exit code.
 
     Takes the descriptors of `claim_standard_streams`. The process must end soon after this returns, and is ended
-    by force when it has not within `DEADLINE` seconds of the wish to stop. A caller that calls `gc.disable()`
-    before it imports this package starts faster; collecting begins here, after the first message.
+    by force when it has not within `DEADLINE` seconds of the wish to stop.
     """
     logging.getLogger("pygls").setLevel(logging.WARNING)  # below that it logs whole messages
     logging.getLogger().addHandler(
@@ -77,6 +76,7 @@ class Connection:
         self._writer = PipeWriter(stdout, self._on_write_failure, self._on_empty)
         self._parent = ParentWatch()
         self._drained: list[Callable[[], None]] = []
+        self._settled = False
         self._stopping = asyncio.Event()
         self._reason = ""
         self._exit_code = 1
@@ -186,8 +186,9 @@ class Connection:
                 self._protocol.receive(message)
         finally:
             self._reader.handled()
-            if not gc.isenabled():
-                self._loop.call_soon(_start_collecting)
+            if not self._settled:
+                self._settled = True
+                self._loop.call_soon(settle)
 
     def _tell_drained(self) -> None:
         if not self._writer.backlog:
@@ -215,13 +216,6 @@ def _run(loop: asyncio.AbstractEventLoop, main: asyncio.Task[int]) -> int:
             if main.done():
                 raise
             log_fault("a background task", error)
-
-
-def _start_collecting() -> None:
-    """What was imported stays for good: take it out of the collector's sight, then let it work."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
 
 
 def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:
