@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,6 +17,7 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
+_HEX = re.compile(rb"[0-9a-fA-F]{1,12}")
 HEAD_LIMIT = 64 * 1024
 READ_AHEAD = 4 * 1024 * 1024
 FAIR_SHARE = 16
@@ -83,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self.peer_closed = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
-        self.on_closed: list[Callable[[], None]] = []
+        self._on_closed: list[Callable[[], None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start serving; the write buffer is off so that "sent" means "in the kernel"."""
@@ -121,8 +123,15 @@ class Connection(asyncio.Protocol):
         self.peer_closed.set()
         self._wake.set()
         self._drained.set()
-        for call in self.on_closed:
+        for call in self._on_closed:
             call()
+
+    def when_closed(self, call: Callable[[], None]) -> None:
+        """Call once the client is gone: now, if it is."""
+        if self.peer_closed.is_set():
+            call()
+        else:
+            self._on_closed.append(call)
 
     def pause_writing(self) -> None:
         """The kernel's buffer is full."""
@@ -209,7 +218,7 @@ class Connection(asyncio.Protocol):
         parts: list[bytes] = []
         total = 0
         while True:
-            size = int((await self._until(b"\r\n", 1024)).split(b";")[0].strip() or b"x", 16)
+            size = _chunk_size(await self._until(b"\r\n", 1024))
             total += size
             parts.append(await self._exactly(size, keep=total <= limit))
             await self._until(b"\r\n", HEAD_LIMIT)
@@ -235,3 +244,10 @@ def _length(text: str) -> int:
     if not text.isdecimal():
         raise BadRequestError("the length of the body is no number")
     return int(text)
+
+
+def _chunk_size(line: bytes) -> int:
+    size = line.split(b";")[0].strip()
+    if not _HEX.fullmatch(size):
+        raise BadRequestError("the size of a chunk is no number")
+    return int(size, 16)

@@ -64,9 +64,12 @@ class Exchange:
 
     async def run(self) -> None:
         """Answer, and write down what became of it."""
-        ended = "peer_closed"
+        ended = "stopped"
         try:
             ended = await self._respond()
+        except PeerGoneError:
+            ended = "peer_closed"
+            raise
         except EndedError as end:
             ended = end.act
             self.reusable = self.reusable and end.reusable
@@ -86,26 +89,28 @@ class Exchange:
 
     async def _serve(self) -> str:
         request, service = self._request, self._service
-        match request.method, request.path:
-            case "POST", path if path == MESSAGES_PATH:
-                service.authenticate(request)
-                terms = service.terms(request)
-                await self._message(service.accept(service.read_body(request), terms))
-            case "POST", path if path == COUNT_PATH and service.dialect.count_tokens:
-                service.authenticate(request)
-                terms = service.terms(request)
-                await self._json(200, {"input_tokens": service.count(service.read_body(request), terms)})
-            case "GET", path if path == MODELS_PATH:
-                service.authenticate(request)
-                await self._json(200, service.models(request))
-            case "GET", path if path.startswith(f"{MODELS_PATH}/"):
-                service.authenticate(request)
-                await self._json(200, service.model(path.removeprefix(f"{MODELS_PATH}/")))
-            case _, path if path in (MESSAGES_PATH, COUNT_PATH, MODELS_PATH) and service.dialect.count_tokens:
-                raise RefusalError(405, "Method Not Allowed")
-            case _:
-                raise RefusalError(404, "Not found")
+        self._check_route()
+        service.authenticate(request)
+        if request.path == MESSAGES_PATH:
+            terms = service.terms(request)
+            await self._message(service.accept(service.read_body(request), terms))
+        elif request.path == COUNT_PATH:
+            terms = service.terms(request)
+            await self._json(200, {"input_tokens": service.count(service.read_body(request), terms)})
+        elif request.path == MODELS_PATH:
+            await self._json(200, service.models(request))
+        else:
+            await self._json(200, service.model(request.path.removeprefix(f"{MODELS_PATH}/")))
         return "complete"
+
+    def _check_route(self) -> None:
+        """Raise RefusalError for a path or method this server does not have."""
+        path = self._request.path
+        posted = path == MESSAGES_PATH or (path == COUNT_PATH and self._service.dialect.count_tokens)
+        if not posted and path != MODELS_PATH and not path.startswith(f"{MODELS_PATH}/"):
+            raise RefusalError(404, "Not found")
+        if self._request.method != ("POST" if posted else "GET"):
+            raise RefusalError(405, "Method Not Allowed")
 
     async def _message(self, turn: Turn) -> None:
         self._journal.update(self._index, message_id=turn.message_id, status=200)
@@ -225,6 +230,3 @@ class Exchange:
         if outcome is None or sent is None or ended == "complete":
             return {} if outcome is None else outcome.charged
         return outcome.charged_for("".join(sent.text), sent.thought)
-
-
-__all__ = ["COUNT_PATH", "MODELS_PATH", "Exchange", "Options", "PeerGoneError", "Script"]

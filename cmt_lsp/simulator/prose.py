@@ -20,7 +20,7 @@ _FILE = re.compile(r"(?<![\w/.-])[\w/.-]*[\w-]\.(?:py|pyi|ts|tsx|js|jsx|lua|rs|g
                    r"yml|json|md|txt|sql|html|css|ex|hs|kt|swift|vim|el)\b")  # fmt: skip
 _SYMBOL = re.compile(
     r"^\s*(?:export\s+|pub\s+|async\s+|local\s+|static\s+|public\s+|private\s+)*"
-    r"(?:def|class|function|func|fn|struct|enum|interface|type|trait|impl|module)\s+([A-Za-z_][\w.:]*)",
+    r"(?:def|class|function|func|fn|struct|enum|interface|type|trait|impl|module)\s+([A-Za-z_]\w*(?:[.:]+\w+)*)",
     re.MULTILINE,
 )
 _FENCE = re.compile(r"```(\w*)[^\n]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
@@ -72,7 +72,7 @@ def _code(texts: list[str]) -> tuple[str, str]:
     fenced = [match for text in texts for match in _FENCE.findall(text)]
     if fenced:
         language, code = fenced[-1]
-        return language, code
+        return language, code.rstrip()
     longest = max((text for text in texts[:-1] if "\n" in text.strip()), key=len, default="")
     return "", longest.strip("\n")
 
@@ -117,16 +117,21 @@ def _subject(seen: Sighting) -> str:
 def _about_code(seen: Sighting) -> Iterator[str]:
     lines = seen.code.splitlines()
     shown = min(len(lines), 3 + len(lines) // 10, 12)
-    yield "It begins like this:\n\n" + "\n".join([f"```{seen.language}", *lines[:shown], "```"])
+    yield "It begins like this:\n\n" + "\n".join([f"```{seen.language}", *trimmed(lines[:shown]), "```"])
     if seen.symbols:
         count = len(seen.symbols)
         names = ", ".join(f"`{name}`" for name in seen.symbols)
         yield f"It defines {count} name{'s' if count > 1 else ''}: {names}."
         for name in seen.symbols[: max(1, len(lines) // 20)]:
             uses = len(re.findall(rf"\b{re.escape(name)}\b", seen.code)) - 1
-            yield f"- `{name}` is used {uses} more time{'' if uses == 1 else 's'} in this text."
+            yield f"- `{name}` occurs {uses} more time{'' if uses == 1 else 's'} in this text."
     longest = max(range(len(lines)), key=lambda i: len(lines[i]))
     yield f"The longest line is line {longest + 1} with {len(lines[longest])} characters."
+
+
+def trimmed(lines: list[str]) -> list[str]:
+    """The lines without the blank ones at the end."""
+    return "\n".join(lines).rstrip().splitlines()
 
 
 def _lines(code: str) -> str:

@@ -177,24 +177,26 @@ class Simulator:
     async def _serve(self, connection: Connection) -> None:
         """Requests of one connection, one after the other."""
         try:
-            while True:
+            reusable = True
+            while reusable:
                 request = await connection.read_request(BODY_LIMIT)
-                index = self._journal.add(lambda i, r=request: self._record(i, r))  # type: ignore[misc]
-                connection.on_closed.append(lambda i=index: self._journal.update(i, closed_at=self._clock()))  # type: ignore[misc]
-                exchange = Exchange(
-                    connection, request, index, self._service, self._journal, self, self._options
-                )  # fmt: skip
-                self._exchanges.add(exchange)
-                try:
-                    await exchange.run()
-                finally:
-                    self._exchanges.discard(exchange)
-                if not exchange.reusable:
-                    return
-        except (BadRequestError, ValueError):
+                reusable = await self._exchange(connection, request)
+        except BadRequestError:
             await connection.send(encode_head(400, [("content-length", "0"), ("connection", "close")]))
         finally:
             self._connections.discard(connection)
+
+    async def _exchange(self, connection: Connection, request: Request) -> bool:
+        """Answer one request; whether the connection can carry another."""
+        index = self._journal.add(lambda i: self._record(i, request))
+        connection.when_closed(lambda: self._journal.update(index, closed_at=self._clock()))
+        exchange = Exchange(connection, request, index, self._service, self._journal, self, self._options)
+        self._exchanges.add(exchange)
+        try:
+            await exchange.run()
+        finally:
+            self._exchanges.discard(exchange)
+        return exchange.reusable
 
     def _record(self, index: int, request: Request) -> RecordedRequest:
         body: Any = None
