@@ -21,8 +21,8 @@ from cmt_lsp.simulator.models import SimulatedModel
 from cmt_lsp.simulator.tokens import ROLE_TOKENS, TIERS, count_image, count_text
 
 Section = Literal["tools", "system", "messages"]
-Seals = Literal["bound", "issued", "ignored"]
-"""What a replayed thinking block must prove: that it was issued and where, that it was issued, or nothing."""
+Seals = Literal["bound", "issued"]
+"""What a replayed thinking block must prove: that it was issued here after the same words, or only issued."""
 
 THINKING = ("thinking", "redacted_thinking")
 
@@ -220,8 +220,6 @@ def _document_tokens(source: Mapping[str, Any], model: SimulatedModel) -> int:
 
 def _thinking_tokens(raw: RawBlock, model: SimulatedModel, history: str, seals: Seals) -> int | None:
     """Check a replayed thinking block against its seal; None for another model's, which is dropped silently."""
-    if seals == "ignored":
-        return None
     block, kind = raw.content, raw.content["type"]
     name = "signature" if kind == "thinking" else "data"
     seal = signatures.read(block[name])

@@ -16,6 +16,7 @@ from cmt_lsp.simulator.diagnostics import Fingerprints
 from cmt_lsp.simulator.dialects import Dialect
 from cmt_lsp.simulator.events import Reply
 from cmt_lsp.simulator.failures import RefusalError, invalid
+from cmt_lsp.simulator.lenience import check_leniently
 from cmt_lsp.simulator.limits import RateLimits
 from cmt_lsp.simulator.models import SimulatedModel
 from cmt_lsp.simulator.prompt import Prompt, Seals, build_prompt
@@ -65,11 +66,7 @@ class Service:
         self._kv = KvReuse()
         self._fingerprints = Fingerprints()
         self._api_key = api_key
-        self._seals: Seals = "issued"
-        if preserved_thinking:
-            self._seals = "bound"
-        if not dialect.strict:
-            self._seals = "ignored"
+        self._seals: Seals = "bound" if preserved_thinking else "issued"
         self._run = secrets.token_hex(4)
         self._count = 0
 
@@ -109,14 +106,14 @@ class Service:
 
     def accept(self, body: Any, terms: Terms) -> Turn:
         """Take a message request: check it, read its prompt, look it up in the cache."""
-        prompt = self._prompt(body, terms)
+        read, prompt = self._read(body, terms)
         if prompt.tokens > prompt.model.context_window:
             raise RefusalError(
                 400, f"prompt is too long: {prompt.tokens} tokens > {prompt.model.context_window} maximum"
             )
         use = self._cache_use(prompt)
         self.cache.refresh(use)
-        turn = Turn(self.next_id("msg"), prompt, use, body)
+        turn = Turn(self.next_id("msg"), prompt, use, read)
         self._fingerprints.remember(turn.message_id, prompt)
         return turn
 
@@ -125,16 +122,17 @@ class Service:
             return CacheUse(plain=prompt.tokens)
         return self._kv.use(prompt) if self.dialect.caching == "kv" else self.cache.plan(prompt)
 
-    def _prompt(self, body: Any, terms: Terms) -> Prompt:
+    def _read(self, body: Any, terms: Terms) -> tuple[Mapping[str, Any], Prompt]:
+        """What this server reads of a body, and its prompt."""
         if self.dialect.strict:
             checked = validation.check(body, terms)
         else:
-            checked = validation.check_leniently(body, counting=terms.counting)
-        return build_prompt(body, checked.model, checked.images, self._seals)
+            checked = check_leniently(body, counting=terms.counting)
+        return checked.body, build_prompt(checked.body, checked.model, checked.images, self._seals)
 
     def count(self, body: Any, terms: Terms) -> int:
         """The tokens of a prompt, for the count endpoint."""
-        return self._prompt(body, replace(terms, counting=True)).tokens
+        return self._read(body, replace(terms, counting=True))[1].tokens
 
     def answer(self, turn: Turn, answer: Answer) -> Outcome:
         """Turn an answer into a reply and its charge."""

@@ -11,7 +11,7 @@ from cmt_lsp.simulator.content_rules import ContentCheck, check_text
 from cmt_lsp.simulator.failures import RefusalError, invalid
 from cmt_lsp.simulator.images import ImageFacts
 from cmt_lsp.simulator.mark_rules import check_marks
-from cmt_lsp.simulator.models import FIVE_LEVELS, SimulatedModel, find_model, lenient_model
+from cmt_lsp.simulator.models import FIVE_LEVELS, SimulatedModel, find_model
 from cmt_lsp.simulator.shapes import a_flag, a_list, a_string, an_integer, an_object, one_of
 
 VERSIONS = ("2023-06-01", "2026-10-21")
@@ -46,10 +46,11 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request that may be served: its model, and the facts of its inline images by path."""
+    """A request that may be served: its model, the facts of its inline images by path, and what is read of it."""
 
     model: SimulatedModel
     images: Mapping[str, ImageFacts]
+    body: Mapping[str, Any]
 
 
 def check(body: Any, terms: Terms) -> Checked:
@@ -76,7 +77,7 @@ def check(body: Any, terms: Terms) -> Checked:
     _speed(body, model, terms)
     if not terms.counting:
         _max_tokens(body, model)
-    return Checked(model, content.images)
+    return Checked(model, content.images, body)
 
 
 def _refuse_sampling(body: Mapping[str, Any], terms: Terms) -> None:
@@ -248,26 +249,3 @@ def _max_tokens(body: Mapping[str, Any], model: SimulatedModel) -> None:
     ):
         if clash:
             raise invalid("max_tokens", f"0 cannot be combined with {name}")
-
-
-def check_leniently(body: Any, *, counting: bool) -> Checked:
-    """What local servers check: messages of text that can be read, and room for an answer."""
-    if not isinstance(body, dict):
-        raise invalid("body", "Input should be a valid dictionary")
-    for i, message in enumerate(a_list(body.get("messages"), "messages")):
-        fields = message if isinstance(message, dict) else {}
-        a_string(fields.get("role"), f"messages.{i}.role")
-        _readable(fields.get("content"), f"messages.{i}.content")
-    _readable(body.get("system") or "", "system")
-    if not counting:
-        an_integer(body.get("max_tokens"), "max_tokens", least=1)
-    return Checked(lenient_model(a_string(body.get("model"), "model")), {})
-
-
-def _readable(content: Any, path: str) -> None:
-    if isinstance(content, str):
-        return
-    for i, block in enumerate(a_list(content, path)):
-        kind = a_string(block.get("type") if isinstance(block, dict) else None, f"{path}.{i}.type")
-        if kind == "text":
-            a_string(block.get("text"), f"{path}.{i}.text", empty=True)
