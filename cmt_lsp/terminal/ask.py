@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,8 @@ from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
-from cmt_lsp.terminal.render import StatusLine, clean, one_line, say_trouble, summary, waiting, wants_colour
+from cmt_lsp.terminal.outcome import exit_code
+from cmt_lsp.terminal.render import StatusLine, clean, one_line, summary, waiting, wants_colour
 from cmt_lsp.terminal.window import Window, open_window, read_document
 
 CANCEL_SECONDS = 5.0  # a server settles a cancelled turn in far less
@@ -64,20 +63,12 @@ class FilePart:
 
 def run(question: Question, command: Sequence[str] | None = None) -> int:
     """Ask, print, and return the exit code: 0, 1 after a failure, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
+
+    def ask() -> int:
         params, parts = _prepare(question)
         return asyncio.run(_Asking(question).run(params, parts, command))
-    except TroubleError as trouble:
-        say_trouble(trouble.message, trouble.hint)
-        return 1
-    except BrokenPipeError:  # `| head` has seen enough; the turn ended with its server
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return EXIT_CODE
+
+    return exit_code(ask)
 
 
 def _prepare(question: Question) -> tuple[dict[str, Any], list[FilePart]]:

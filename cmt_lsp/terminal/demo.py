@@ -21,7 +21,8 @@ from typing import Any
 from cmt_lsp.terminal import story
 from cmt_lsp.terminal.connection import ServerGoneError, TroubleError
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
-from cmt_lsp.terminal.render import dollars, one_line, say_trouble, seconds
+from cmt_lsp.terminal.outcome import exit_code
+from cmt_lsp.terminal.render import dollars, one_line, seconds
 from cmt_lsp.terminal.sample import Sample, choose
 from cmt_lsp.terminal.stage import Stage
 from cmt_lsp.terminal.window import Window, open_window
@@ -50,13 +51,9 @@ def run(*, file: str | None, keep: bool, agreed: bool, svg: str | None, no_color
     """Tell the story; the exit code. `agreed`: money may be spent without asking; `svg`: a picture's path."""
     stage = Stage(no_color=no_color, picture=svg is not None)
     state = Path(tempfile.mkdtemp(prefix="cmt-lsp-demo-"))
+    story_told = _demo(stage, state, file, agreed=agreed, keep=keep)
     try:
-        return asyncio.run(_interruptible(_demo(stage, state, file, agreed=agreed, keep=keep)))
-    except TroubleError as trouble:
-        say_trouble(trouble.message, trouble.hint)
-        return 1
-    except KeyboardInterrupt:
-        return EXIT_CODE
+        return exit_code(lambda: asyncio.run(_interruptible(story_told)))
     finally:
         if svg is not None:
             stage.save_picture(svg)
@@ -121,7 +118,7 @@ async def _introduce(stage: Stage, window: Window, sample: Sample, began: float)
         True, f"talks about {names} ({sample.size / 1000:.1f} KB), sent from here as an open document"
     )
     if sample.word:
-        stage.say(f"  {sample.word}", "dim")
+        stage.say(sample.word, "dim")
 
 
 def _conclude(stage: Stage, took: float, kept: Path | None) -> None:

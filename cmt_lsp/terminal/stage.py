@@ -5,9 +5,11 @@ Only the eight named colours and dim are used, which every terminal theme, dark 
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +26,9 @@ PANEL_LINES = {1: 6, 2: 11}  # lines of text a panel holds, by how many panels s
 NARROW = 60  # columns; under this panels stand one above the other
 PIPED_COLUMNS = 76  # where a piped line of an answer is broken
 PICTURE_COLUMNS = 100
+FONTS = re.compile(
+    r"@font-face \{.*?\}\s*", re.DOTALL
+)  # of a picture: they would be fetched from a foreign host
 
 
 class Stage:
@@ -48,7 +53,7 @@ class Stage:
 
     def say(self, text: str, style: str = "") -> None:
         """A sentence."""
-        self.show(_text(text, style))
+        self.show(_indented("   ", "", text, style))
 
     def chapter(self, number: int, title: str) -> None:
         """A heading."""
@@ -59,32 +64,31 @@ class Stage:
 
     def promise(self, kept: bool, text: str) -> None:
         """Something the demo promised to show, and whether it happened."""
-        from rich.text import Text
-
         self.failures += not kept
-        sign, colour = ("✓", "green") if kept else ("✗", "bold red")
-        self.show(Text.assemble((f"   {sign} ", colour), one_line(text)))
+        self.show(_indented("   ✓ ", "green", text) if kept else _indented("   ✗ ", "bold red", text))
 
-    def board(self, *names: str) -> Board:
-        """Panels with these names; use it as a context manager while text comes."""
-        return Board(self, names)
+    def board(self, questions: Mapping[str, str]) -> Board:
+        """A panel per name, with its question; use it as a context manager while text comes."""
+        return Board(self, questions)
 
     def save_picture(self, path: str) -> None:
         """Write the picture as SVG; its ids are fixed, so that the same screen is the same file."""
         if self._picture is not None:
-            self._picture.save_svg(path, title="cmt-lsp demo", unique_id="cmt-lsp-demo")
+            drawn = self._picture.export_svg(title="cmt-lsp demo", unique_id="cmt-lsp-demo")
+            Path(path).write_text(FONTS.sub("", drawn), encoding="utf-8")
 
 
 class Board:
     """Answers that come at the same time, one panel each."""
 
-    def __init__(self, stage: Stage, names: Sequence[str]) -> None:
+    def __init__(self, stage: Stage, questions: Mapping[str, str]) -> None:
         """Made by `Stage.board`."""
         self._stage = stage
-        self._texts = dict.fromkeys(names, "")
-        self._notes = dict.fromkeys(names, "")
-        self._until = dict.fromkeys(names, 0.0)
-        self._said = dict.fromkeys(names, 0)
+        self._questions = questions
+        self._texts = dict.fromkeys(questions, "")
+        self._notes = dict.fromkeys(questions, "")
+        self._until = dict.fromkeys(questions, 0.0)
+        self._said = dict.fromkeys(questions, 0)
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -94,6 +98,9 @@ class Board:
 
             self._live = Live(get_renderable=self._panels, console=self._stage.console, refresh_per_second=12)
             self._live.start()
+        else:
+            for name, question in self._questions.items():
+                self._print(name, f"> {question}", "bold")
         return self
 
     def __exit__(
@@ -170,7 +177,7 @@ class Board:
         colour = COLOURS[list(self._texts).index(name)]
         return Panel(
             self._tail(name, lines, width - 4),
-            title=Text(name, "bold"),
+            title=Text.assemble((name, "bold"), (f" > {self._questions[name]}", "dim"), overflow="ellipsis"),
             title_align="left",
             border_style=colour,
             height=lines + 2,
@@ -192,10 +199,16 @@ class Board:
         return shown
 
 
-def _text(text: str, style: str) -> Text:
+def _indented(sign: str, colour: str, text: str, style: str = "") -> RenderableType:
+    """A sentence behind a sign, its further lines indented like the first."""
+    from rich.table import Table
     from rich.text import Text
 
-    return Text(f"   {one_line(text)}", style)
+    grid = Table.grid()
+    grid.add_column(width=len(sign))
+    grid.add_column()
+    grid.add_row(Text(sign, colour), Text(one_line(text), style))
+    return grid
 
 
 def _picture_console() -> Console:

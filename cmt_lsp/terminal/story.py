@@ -77,7 +77,7 @@ def _to(board: Board, name: str) -> Handler:
 async def _two_at_once(scene: Scene) -> None:
     scene.stage.chapter(2, "Two sessions at the same time, about the same file")
     began = time.monotonic()
-    with scene.stage.board(*FIRST_QUESTIONS) as board:
+    with scene.stage.board(FIRST_QUESTIONS) as board:
         asked = [
             asyncio.create_task(scene.ask(name, text, _to(board, name), files=True))
             for name, text in FIRST_QUESTIONS.items()
@@ -90,12 +90,12 @@ async def _two_at_once(scene: Scene) -> None:
         f"both answered in {seconds(took)}; one after the other it would have been {seconds(alone)}",
     )
     for name, result in zip(FIRST_QUESTIONS, results, strict=True):
-        scene.stage.say(f"  {name}: {summary(result)}", "dim")
+        scene.stage.say(f"{name}: {summary(result)}", "dim")
 
 
 async def _from_the_cache(scene: Scene) -> None:
     scene.stage.chapter(3, "A second turn reads the prompt cache")
-    with scene.stage.board(EXPLAIN) as board:
+    with scene.stage.board({EXPLAIN: SECOND_QUESTION}) as board:
         result = await scene.ask(EXPLAIN, SECOND_QUESTION, _to(board, EXPLAIN))
     cache, cost = result["cache"], result["cost"]
     saving = cost.get("savedNanoUsd", 0)
@@ -109,7 +109,7 @@ async def _from_the_cache(scene: Scene) -> None:
 async def _cancelled(scene: Scene) -> None:
     scene.stage.chapter(4, "Cancel in the middle of an answer")
     enough = asyncio.Event()
-    with scene.stage.board(REVIEW) as board:
+    with scene.stage.board({REVIEW: LONG_QUESTION}) as board:
         show, seen = _to(board, REVIEW), 0
 
         def until_enough(event: Mapping[str, Any]) -> None:
@@ -139,7 +139,7 @@ async def _overloaded(scene: Scene, overload: Callable[[], Awaitable[None]]) -> 
     scene.stage.chapter(5, "The endpoint is overloaded (529)")
     waits: list[float] = []
     await overload()
-    with scene.stage.board(REVIEW) as board:
+    with scene.stage.board({REVIEW: LAST_QUESTION}) as board:
         show = _to(board, REVIEW)
 
         def count_waits(event: Mapping[str, Any]) -> None:

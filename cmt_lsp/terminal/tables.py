@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmt_lsp.terminal.connection import TroubleError
-from cmt_lsp.terminal.interrupt import EXIT_CODE
-from cmt_lsp.terminal.render import say_trouble
+from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.window import Window, open_window
 
 if TYPE_CHECKING:
@@ -27,21 +25,21 @@ def run_in_window(talk: Callable[[Window], Awaitable[int]], command: Sequence[st
         async with open_window(Path.cwd(), command=command) as window:
             return await talk(window)
 
-    try:
-        return asyncio.run(whole())
-    except TroubleError as trouble:
-        say_trouble(trouble.message, trouble.hint)
-        return 1
-    except KeyboardInterrupt:
-        return EXIT_CODE
+    return exit_code(lambda: asyncio.run(whole()))
 
 
 def console(*, no_color: bool = False) -> Console:
     """Where tables go; foreign text is given as cleaned plain text, never as markup."""
     from rich.console import Console
 
+    class Screen(Console):
+        """A console whose reader may leave; Rich itself would end the process from inside a task."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     wide = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(no_color=no_color or None, width=wide, highlight=False, markup=False, emoji=False)
+    return Screen(no_color=no_color or None, width=wide, highlight=False, markup=False, emoji=False)
 
 
 def table(*columns: str, title: str | None = None) -> Table:
