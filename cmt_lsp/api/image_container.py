@@ -1,0 +1,207 @@
+"""What an image file is, told by its bytes alone: format, size, and whether it holds anything but a picture.
+
+Nothing is decoded here; only lengths and markers are read. A file counts as clean when every part of it is known to be
+needed for one still picture, so that EXIF, GPS, comments, thumbnails, animation and appended data make it unclean.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MAX_PARTS = 10_000
+
+_PNG_PARTS = frozenset(
+    {
+        b"IHDR",
+        b"PLTE",
+        b"tRNS",
+        b"IDAT",
+        b"IEND",
+        b"gAMA",
+        b"cHRM",
+        b"sRGB",
+        b"iCCP",
+        b"cICP",
+        b"sBIT",
+        b"bKGD",
+        b"pHYs",
+    }
+)
+_WEBP_PARTS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"})
+_JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_PARTS = _JPEG_SIZES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDD}  # tables, scans and restart intervals
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+
+_OTHER_FORMATS = (
+    (0, b"II*\x00", "TIFF"),
+    (0, b"MM\x00*", "TIFF"),
+    (0, b"BM", "BMP"),
+    (0, b"8BPS", "PSD"),
+    (0, b"%PDF", "PDF"),
+    (0, b"\x00\x00\x01\x00", "ICO"),
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG or XML"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the container says; pixels. Hostile files lie, so the decoder checks the size again."""
+
+    media_type: str
+    width: int
+    height: int
+    clean: bool
+    animated: bool
+
+
+def inspect_image(data: bytes) -> ImageFacts | None:
+    """The facts of a PNG, JPEG, WebP or GIF; None for any other format and for a broken header."""
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _png(data)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data[:6] in {b"GIF87a", b"GIF89a"}:
+            return _gif(data)
+    except (IndexError, ValueError):
+        return None
+    return None
+
+
+def name_of_other_format(data: bytes) -> str | None:
+    """The name of a well-known format that cannot be sent."""
+    return next((name for at, magic, name in _OTHER_FORMATS if data[at : at + len(magic)] == magic), None)
+
+
+def _png(data: bytes) -> ImageFacts:
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise ValueError("no IHDR")
+    kinds, end, position = set(), False, 8
+    for _ in range(_MAX_PARTS):
+        kind = data[position + 4 : position + 8]
+        kinds.add(kind)
+        position += 12 + _big(data, position, 4)
+        if kind == b"IEND" or position > len(data) - 12:
+            end = kind == b"IEND" and position == len(data)
+            break
+    animated = b"acTL" in kinds
+    return ImageFacts(
+        "image/png", _big(data, 16, 4), _big(data, 20, 4), end and kinds <= _PNG_PARTS, animated
+    )
+
+
+def _jpeg(data: bytes) -> ImageFacts:
+    size, clean = None, True
+    for number, (code, start, end) in enumerate(_jpeg_segments(data)):
+        if code == 0xD9:
+            clean = clean and start == len(data)
+            break
+        if code in _JPEG_SIZES and size is None:
+            size = _big(data, start + 3, 2), _big(data, start + 1, 2)
+        clean = clean and (code in _JPEG_PARTS or _is_plain_app(code, data[start:end]))
+        if number == _MAX_PARTS:
+            clean = False
+            break
+    else:
+        clean = False
+    if size is None:
+        raise ValueError("no frame header")
+    return ImageFacts("image/jpeg", *size, clean, animated=False)
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker code, start and end of each segment's content; the end marker's start is what follows it."""
+    position = 2
+    while found := _JPEG_MARKER.search(data, position):
+        code, start = data[found.end() - 1], found.end()
+        if code == 0xD9:
+            yield code, start, start
+            return
+        position = start + _big(data, start, 2)
+        yield code, start + 2, position
+
+
+def _is_plain_app(code: int, content: bytes) -> bool:
+    """JFIF with no thumbnail, Adobe's colour note, or a colour profile."""
+    if code == 0xE0:
+        return content[:5] == b"JFIF\x00" and len(content) == 14
+    return (code == 0xEE and content[:5] == b"Adobe") or (code == 0xE2 and content[:12] == b"ICC_PROFILE\x00")
+
+
+def _webp(data: bytes) -> ImageFacts:
+    parts: dict[bytes, int] = {}
+    position = 12
+    while position + 8 <= len(data) and len(parts) < _MAX_PARTS:
+        parts.setdefault(data[position : position + 4], position + 8)
+        length = _little(data, position + 4, 4)
+        position += 8 + length + length % 2
+    clean = position == len(data) == _little(data, 4, 4) + 8 and parts.keys() <= _WEBP_PARTS
+    return ImageFacts("image/webp", *_webp_size(data, parts), clean, animated=b"ANIM" in parts)
+
+
+def _webp_size(data: bytes, parts: dict[bytes, int]) -> tuple[int, int]:
+    if (start := parts.get(b"VP8X")) is not None:
+        return _little(data, start + 4, 3) + 1, _little(data, start + 7, 3) + 1
+    if (start := parts.get(b"VP8L")) is not None:
+        bits = _little(data, start + 1, 4)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    start = parts.get(b"VP8 ", len(data))
+    return _little(data, start + 6, 2) & 0x3FFF, _little(data, start + 8, 2) & 0x3FFF
+
+
+def _gif(data: bytes) -> ImageFacts:
+    width, height = _little(data, 6, 2), _little(data, 8, 2)
+    position = 13 + _colour_table(data[10])
+    frames, clean = 0, True
+    for _ in range(_MAX_PARTS):
+        introducer = data[position]
+        if introducer == 0x3B:
+            clean = clean and position + 1 == len(data)
+            break
+        if introducer == 0x2C:
+            frames += 1
+            position = _past_blocks(data, position + 11 + _colour_table(data[position + 9]))
+        else:
+            clean = clean and introducer == 0x21 and data[position + 1] == 0xF9  # graphic control only
+            position = _past_blocks(data, position + 2)
+        if frames > 1:
+            break
+    else:
+        clean = False
+    return ImageFacts("image/gif", width, height, clean and frames == 1, animated=frames > 1)
+
+
+def _colour_table(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _past_blocks(data: bytes, position: int) -> int:
+    while length := data[position]:
+        position += 1 + length
+    return position + 1
+
+
+def _big(data: bytes, start: int, length: int) -> int:
+    return int.from_bytes(_exactly(data, start, length), "big")
+
+
+def _little(data: bytes, start: int, length: int) -> int:
+    return int.from_bytes(_exactly(data, start, length), "little")
+
+
+def _exactly(data: bytes, start: int, length: int) -> bytes:
+    part = data[start : start + length]
+    if len(part) != length:
+        raise ValueError("the file ends early")
+    return part
