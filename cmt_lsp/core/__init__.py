@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import ConversationManager
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.store import Store
+    from cmt_lsp.core.store_thread import Store
     from cmt_lsp.core.turn import Turn, TurnRequest, TurnResult
 
 __all__ = [
@@ -29,7 +29,7 @@ _HOMES = {
     "APISessionManager": "session_manager",
     "ConversationManager": "conversation",
     "Settings": "settings",
-    "Store": "store",
+    "Store": "store_thread",
     "Turn": "turn",
     "TurnRequest": "turn",
     "TurnResult": "turn",

@@ -2,39 +2,111 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from cmt_lsp.api.cache_manager import CacheManager
+from cmt_lsp.api.errors import (
+    BadParamsError,
+    SessionBusyError,
+    StoreUnavailableError,
+    UnknownTurnError,
+)
+from cmt_lsp.api.models import all_models, resolve_model
+from cmt_lsp.api.surrogates import mend
+from cmt_lsp.core import settings as settings_module
+from cmt_lsp.core import transcripts
+from cmt_lsp.core.clients import Clients
+from cmt_lsp.core.conversation import ConversationManager
+from cmt_lsp.core.credentials import CredentialSource
+from cmt_lsp.core.draft import checked, draft_again, draft_of
+from cmt_lsp.core.export import export_json, export_markdown, suggested_name
+from cmt_lsp.core.history import prompt_content
+from cmt_lsp.core.identity import is_id, new_id
+from cmt_lsp.core.images import image_sources, load_images
+from cmt_lsp.core.preview import preview_blocks
+from cmt_lsp.core.records import SessionInfo, SessionRecord
+from cmt_lsp.core.session_locks import SessionLocks
+from cmt_lsp.core.shelf import SessionShelf
+from cmt_lsp.core.state_dir import find_state_dir
+from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.turn import AnswerText, TurnRequest
+from cmt_lsp.core.turn_runner import TurnRunner
+from cmt_lsp.core.usage_report import tracker_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
-    from cmt_lsp.api.vision_handler import ImageContent
+    from cmt_lsp.api.models import Cost
+    from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.context import Block
-    from cmt_lsp.core.records import SessionInfo, TurnRecord
+    from cmt_lsp.core.images import AnyImage
+    from cmt_lsp.core.records import SessionState, TurnRecord
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.store import Store
-    from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnRequest
+    from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnResult
 
+    _Infos = list[SessionInfo]
+    _MoneyRows = list[tuple[str, str, float, Usage, Cost]]
+
+T = TypeVar("T")
 Scope = Literal["window", "workspace", "all"]
 ExportFormat = Literal["markdown", "json"]
 
+NEW_SESSION = "New session"
+NAME_LIMIT = 200
+_BLOCKING_SECONDS = 5.0
+
 
 class APISessionManager:
-    """Owns all sessions of this process: creates, lists, resumes, forks and deletes them, and runs their turns."""
+    """Owns all sessions of this process: creates, lists, resumes, forks and deletes them, and runs their turns.
+
+    A script makes one, outside of any event loop if it likes, and uses it under `asyncio.run` as often as it likes.
+    All methods are for one thread at a time.
+    """
 
     def __init__(
         self,
         api_key: str | None = None,
         default_model: str | None = None,
-        enable_prompt_caching: bool | None = None,
+        enable_prompt_caching: bool = True,
         *,
         settings: Settings | None = None,
         client: AnthropicClient | None = None,
         store: Store | None = None,
+        keys: CredentialSource | None = None,
         clock: Callable[[], float] = time.time,
-    ) -> None: ...
+    ) -> None:
+        """Settings come from the user's file and the environment where none are given; the arguments win.
+
+        A `client` that is given serves every request with its own key; else `keys` says which key goes where.
+        `clock` is the wall clock, in seconds since 1970.
+        """
+        self._clock = clock
+        resolved = settings_module.resolve() if settings is None else None
+        self._settings = _with_arguments(
+            settings or (resolved.settings if resolved else settings_module.Settings()),
+            default_model,
+            enable_prompt_caching,
+        )
+        self.keys = keys or CredentialSource()
+        if api_key is not None:
+            self.keys.give(api_key, self._settings)
+        self._owns_store = store is None
+        self._store = store or Store(find_state_dir(os.environ), transcripts.FILE_NAME, transcripts.SCHEMA)
+        self._notices = list(resolved.notices) if resolved else []
+        self._locks = SessionLocks(self._store.state_dir)
+        self._shelf = SessionShelf(self._store)
+        self._clients = Clients(self.keys, client)
+        self.cache = CacheManager(clock)
+        self._runner = TurnRunner(self._shelf, self._locks, self._clients, self.cache, clock)
 
     # Scripts
 
@@ -44,26 +116,52 @@ class APISessionManager:
         working_dir: str | Path | None = None,
         model: str | None = None,
         system_prompt: str | None = None,
-    ) -> str: ...
+    ) -> str:
+        """Make a session and return its id; the write to disk goes on by itself."""
+        return self._shelf.add(self._new_record(name, model, system_prompt, working_dir))[0].record.id
 
     async def send_message(
-        self,
-        session_id: str,
-        prompt: str,
-        images: Iterable[ImageContent | str | Path | Mapping[str, Any]] | None = None,
-    ) -> tuple[str, int, int, int]: ...
+        self, session_id: str, prompt: str, images: Iterable[AnyImage] | None = None
+    ) -> tuple[str, int, int, int]:
+        """Ask and wait: (text, tokens of the whole prompt, output tokens, tokens read from the cache)."""
+        result = await self._ask(session_id, prompt, images, lambda _: None)
+        return (result.text, *_counts(result.usage))
 
     async def stream_message(
         self,
         session_id: str,
         prompt: str,
         callback: Callable[[str], object],
-        images: Iterable[ImageContent | str | Path | Mapping[str, Any]] | None = None,
-    ) -> tuple[int, int, int]: ...
+        images: Iterable[AnyImage] | None = None,
+    ) -> tuple[int, int, int]:
+        """Ask and call `callback` with each piece of the answer as it comes; returns the three token counts.
 
-    def get_global_usage(self) -> dict[str, Any]: ...
+        An error of the callback stops the turn and is raised here.
+        """
+        failures: list[Exception] = []
 
-    def get_session_usage(self, session_id: str) -> dict[str, Any]: ...
+        def pass_on(text: str) -> None:
+            try:
+                callback(text)
+            except Exception as error:  # noqa: BLE001  raised again below, once the turn is settled
+                failures.append(error)
+                self._stop(session_id)
+
+        result = await self._ask(session_id, prompt, images, pass_on)
+        if failures:
+            raise failures[0]
+        return _counts(result.usage)
+
+    def get_global_usage(self) -> dict[str, Any]:
+        """Token counts and money of all recorded sessions: `global_summary`, and the same by session."""
+        return tracker_of(self._money_rows()).report()
+
+    def get_session_usage(self, session_id: str) -> dict[str, Any]:
+        """The same counts of one session; UnknownSessionError."""
+        self._shelf.at_once(session_id)
+        report = tracker_of(row for row in self._money_rows() if row[0] == session_id).report()
+        figures: dict[str, Any] = report["global_summary"]
+        return figures
 
     # Turns
 
@@ -74,23 +172,69 @@ class APISessionManager:
         emit: Callable[[TurnEvent], None],
         turn_id: str | None = None,
     ) -> Turn:
-        """Start a turn in the running loop; SessionBusyError, UnknownSessionError and BadParamsError at once."""
+        """Start a turn in the running loop; SessionBusyError, UnknownSessionError and BadParamsError at once.
+
+        `emit` is called on the loop and must not block. A session that is not in memory costs a short wait for the
+        disk: await `load` before.
+        """
+        conversation = self._shelf.at_once(session_id)
+        draft = draft_of(request, conversation.record.model, self._settings, self._today())
+        return self._runner.start(
+            conversation, draft, self._settings, emit, self._turn_id(turn_id, conversation)
+        )
+
+    async def retry(
+        self,
+        session_id: str,
+        turn_id: str | None,
+        emit: Callable[[TurnEvent], None],
+        new_id: str | None = None,
+    ) -> Turn:
+        """Ask the last question again; the new turn takes the place of the old one once it is settled.
+
+        `turn_id`, where given, must name the last turn; UnknownTurnError.
+        """
+        conversation = await self._shelf.load(session_id)
+        last = conversation.loaded[-1] if conversation.loaded else None
+        if last is None or turn_id not in (None, last.id):
+            raise UnknownTurnError(
+                "Only the session's last turn can be asked again; fork it to go back further."
+            )
+        draft = draft_again(last, conversation.record.model, self._settings, self._today())
+        return self._runner.start(
+            conversation, draft, self._settings, emit, self._turn_id(new_id, conversation), last
+        )
+
+    async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]:
+        """The blocks a turn would send, in order, each with its origin and estimated tokens; sends nothing."""
+        if session_id is None:
+            conversation = ConversationManager(self._new_record(None, None, None, None))
+        else:
+            conversation = await self._shelf.load(session_id)
+        draft = draft_of(request, conversation.record.model, self._settings, self._today())
+        images = await load_images(draft.images, draft.model)
+        content = prompt_content(
+            [image.to_dict() for image in images],
+            [block.content_block for block in draft.context],
+            draft.text,
+        )
+        plan = conversation.plan(draft, content, self.cache)
+        return preview_blocks(plan, draft, [image.name for image in images])
+
+    @property
+    def running(self) -> list[Turn]:
+        """The turns that are not settled, oldest first."""
+        return self._runner.running
+
+    def cancel_all(self, reason: CancelReason = "user") -> int:
+        """Stop every running turn; how many were stopped."""
+        return self._runner.cancel_all(reason)
+
+    # Sessions
 
     async def load(self, session_id: str) -> SessionInfo:
         """Bring a session into memory, so that `start_turn` needs no disk; UnknownSessionError."""
-
-    async def retry(
-        self, session_id: str, turn_id: str | None, emit: Callable[[TurnEvent], None]
-    ) -> Turn: ...
-
-    async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]: ...
-
-    @property
-    def running(self) -> list[Turn]: ...
-
-    def cancel_all(self, reason: CancelReason = "user") -> int: ...
-
-    # Sessions
+        return self._info(await self._shelf.load(session_id))
 
     async def create(
         self,
@@ -98,16 +242,43 @@ class APISessionManager:
         model: str | None = None,
         system_prompt: str | None = None,
         workspace: str | Path | None = None,
-    ) -> SessionInfo: ...
+    ) -> SessionInfo:
+        """A new, empty session; None stands for the settings' value. BadParamsError names the field."""
+        conversation, saved = self._shelf.add(self._new_record(name, model, system_prompt, workspace))
+        await self._durable(saved)
+        return self._info(conversation)
 
     async def list(
         self, scope: Scope = "window", workspace: str | Path | None = None, query: str | None = None
-    ) -> list[SessionInfo]: ...
+    ) -> list[SessionInfo]:
+        """Sessions, last used first: of this process, of one workspace, or all; `query` is sought in name and text."""
+        if scope not in ("window", "workspace", "all"):
+            raise BadParamsError("scope must be one of window, workspace, all.")
+        workspaces = [_real_path(workspace)] if scope == "workspace" else None
+        try:
+            rows = await self._shelf.read(
+                partial(transcripts.list_sessions, workspaces=workspaces, query=query)
+            )
+        except StoreUnavailableError as error:
+            self._notices.append(error.message)
+            rows = []
+        infos = {row[0].id: _info_of(row, "idle") for row in rows}
+        for conversation in self._shelf.unsaved():
+            infos.pop(conversation.record.id, None)
+            if conversation.matches(workspaces, query):
+                infos[conversation.record.id] = self._info(conversation)
+        found = [info for info in infos.values() if scope != "window" or info.id in self._shelf.window]
+        return self._with_states(sorted(found, key=lambda info: (info.updated_at, info.id), reverse=True))
 
     async def get(
         self, session_id: str, from_turn: str | None = None
     ) -> tuple[SessionInfo, tuple[TurnRecord, ...]]:
-        """The session and its turns after `from_turn` (all when None)."""
+        """The session and its turns, or those after `from_turn`; UnknownSessionError, UnknownTurnError."""
+        conversation = await self._shelf.load(session_id)
+        turns = conversation.loaded
+        if from_turn is not None:
+            turns = turns[conversation.index_of(from_turn) + 1 :]
+        return self._info(conversation), turns
 
     async def update(
         self,
@@ -117,20 +288,260 @@ class APISessionManager:
         model: str | None = None,
         system_prompt: str | None = None,
     ) -> SessionInfo:
-        """Change what is not None; an empty `system_prompt` removes it."""
+        """Change what is not None; an empty `system_prompt` removes it. The history stays."""
+        conversation = await self._shelf.load(session_id)
+        conversation.change(
+            name=None if name is None else _session_name(name),
+            model=None if model is None else self._model(model),
+            system_prompt=None if system_prompt is None else mend(system_prompt),
+            at=self._clock(),
+        )
+        change = partial(transcripts.update_session, session=conversation.record)
+        await self._durable(self._shelf.save(conversation, change))
+        return self._info(conversation)
 
-    async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo: ...
+    async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
+        """A new session with the turns up to and with `turn_id` (all when None), their content unchanged."""
+        origin = await self._shelf.load(session_id)
+        end = len(origin.loaded) if turn_id is None else origin.index_of(turn_id) + 1
+        now = self._clock()
+        record = replace(
+            origin.record,
+            id=new_id(now),
+            name=f"{origin.record.name[: NAME_LIMIT - 7]} (fork)",
+            named=True,
+            created_at=now,
+            updated_at=now,
+            revision=0,
+        )
+        turns = tuple(replace(turn, id=new_id(now), session_id=record.id) for turn in origin.loaded[:end])
+        conversation, saved = self._shelf.add(record, turns)
+        await self._durable(saved)
+        return self._info(conversation)
 
-    async def clear(self, session_id: str) -> SessionInfo: ...
+    async def clear(self, session_id: str) -> SessionInfo:
+        """Start afresh in a new session of the same kind; the old one is kept. SessionBusyError."""
+        conversation = await self._shelf.load(session_id)
+        self._hold_idle(session_id)()
+        old = conversation.record
+        now = self._clock()
+        record = SessionRecord(
+            new_id(now), NEW_SESSION, False, old.model, old.system_prompt, old.workspace, now, now
+        )
+        fresh, saved = self._shelf.add(record)
+        await self._durable(saved)
+        return self._info(fresh)
 
-    async def delete(self, session_id: str) -> None: ...
+    async def delete(self, session_id: str) -> None:
+        """Delete a session and its text for good; SessionBusyError, and StoreUnavailableError where it must wait."""
+        conversation = await self._shelf.load(session_id)
+        release = self._hold_idle(session_id)
+        try:
+            change = partial(transcripts.delete_session, session_id=session_id)
+            await _shielded(self._shelf.save(conversation, change))
+            await self._shelf.read(transcripts.wipe_traces)
+            self._locks.forget(session_id)
+        finally:
+            release()
+        self._shelf.forget(session_id)
 
-    async def export(self, session_id: str, format: ExportFormat) -> tuple[str, str]: ...
+    async def export(self, session_id: str, form: ExportFormat) -> tuple[str, str]:
+        """A session as one document and a name for its file."""
+        conversation = await self._shelf.load(session_id)
+        if form == "markdown":
+            return export_markdown(conversation.record, conversation.loaded), suggested_name(
+                conversation.record, "md"
+            )
+        if form == "json":
+            return export_json(conversation.record, conversation.loaded), suggested_name(
+                conversation.record, "json"
+            )
+        raise BadParamsError("format must be one of markdown, json.")
+
+    # The whole
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
 
     def use_settings(self, settings: Settings) -> None:
         """Take new settings from the next turn on."""
+        self._settings = settings
+
+    def warm_up(self) -> None:
+        """Load in the background what the first turn needs: the SDK, the store, the tables."""
+        self._clients.warm_up(self._settings)
+        self._store.submit(_preload)
 
     def take_notices(self) -> tuple[str, ...]:
-        """What the person should be told once: a store moved aside, turns not saved; each is returned one time."""
+        """What the person should be told once: settings not taken, a store moved aside, changes not saved."""
+        own, self._notices = self._notices, []
+        return (*own, *self._store.take_notices())
 
-    async def aclose(self, timeout: float = 2.0) -> None: ...
+    async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
+        """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
+        self.cancel_all("client_gone")
+        await self._runner.settled(timeout)
+        await self._clients.aclose()
+        if self._owns_store:
+            await asyncio.to_thread(self._store.close, timeout)
+        else:
+            await _shielded(self._store.flush())
+
+    # Inside
+
+    async def _ask(
+        self,
+        session_id: str,
+        prompt: str,
+        images: Iterable[AnyImage] | None,
+        on_text: Callable[[str], None],
+    ) -> TurnResult:
+        def emit(event: TurnEvent) -> None:
+            if isinstance(event, AnswerText):
+                on_text(event.text)
+
+        await self._shelf.load(session_id)
+        turn = self.start_turn(session_id, TurnRequest(prompt, images=image_sources(images)), emit)
+        try:
+            return await turn.result()
+        except asyncio.CancelledError:
+            turn.cancel("user")
+            raise
+
+    def _stop(self, session_id: str) -> None:
+        for turn in self.running:
+            if turn.session_id == session_id:
+                turn.cancel("user")
+
+    def _new_record(
+        self,
+        name: str | None,
+        model: str | None,
+        system_prompt: str | None,
+        workspace: str | Path | None,
+    ) -> SessionRecord:
+        now = self._clock()
+        prompt = self._settings.system_prompt if system_prompt is None else mend(system_prompt)
+        return SessionRecord(
+            id=new_id(now),
+            name=NEW_SESSION if name is None else _session_name(name),
+            named=name is not None,
+            model=self._model(self._settings.model if model is None else model),
+            system_prompt=prompt or None,
+            workspace=_real_path(workspace),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _model(self, name: str) -> str:
+        resolved = resolve_model(str(checked("model", name)), self._today())
+        if resolved.notice and resolved.notice not in self._notices:
+            self._notices.append(resolved.notice)
+        return resolved.id
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock(), UTC).date()
+
+    def _turn_id(self, wanted: str | None, conversation: ConversationManager) -> str:
+        if wanted is None:
+            return new_id(self._clock())
+        if not is_id(wanted) or any(turn.id == wanted for turn in conversation.loaded):
+            raise BadParamsError("turnId must be new and of letters, digits, - and _; leave it out.")
+        return wanted
+
+    def _hold_idle(self, session_id: str) -> Callable[[], None]:
+        """Keep turns away from a session that has none; SessionBusyError."""
+        if self._runner.is_busy(session_id):
+            raise SessionBusyError("A turn is running in this session; stop it or wait for it.")
+        return self._locks.hold(session_id)
+
+    async def _durable(self, saved: Future[None]) -> None:
+        """Wait until a change is on disk; where it must wait the person is told, and memory holds it."""
+        try:
+            await _shielded(saved)
+        except StoreUnavailableError as error:
+            self._notices.append(f"not saved: {error.message}")
+
+    def _info(self, conversation: ConversationManager) -> SessionInfo:
+        turns = conversation.loaded
+        row = (conversation.record, *transcripts.sums([(turn.usage, turn.cost) for turn in turns]))
+        return self._with_states([_info_of(row, "idle")])[0]
+
+    def _with_states(self, infos: _Infos) -> _Infos:
+        others = [info.id for info in infos if not self._runner.is_busy(info.id)]
+        elsewhere = self._locks.held_elsewhere(others)
+        states: dict[str, SessionState] = dict.fromkeys(elsewhere, "elsewhere")
+        states |= {info.id: "busy" for info in infos if self._runner.is_busy(info.id)}
+        return [replace(info, state=states.get(info.id, "idle")) for info in infos]
+
+    def _money_rows(self) -> _MoneyRows:
+        """Every turn's money: the store's, and memory's where the store is behind."""
+        try:
+            rows = self._store.submit(transcripts.read_money).result(_BLOCKING_SECONDS)
+        except (StoreUnavailableError, TimeoutError) as error:
+            self._notices.append(str(error) or "The session store does not answer.")
+            rows = []
+        behind = self._shelf.unsaved()
+        ids = {conversation.record.id for conversation in behind}
+        rows = [row for row in rows if row[0] not in ids]
+        return rows + [
+            (turn.session_id, turn.model, turn.started_at, turn.usage, turn.cost)
+            for conversation in behind
+            for turn in conversation.loaded
+        ]
+
+
+def _with_arguments(settings: Settings, default_model: str | None, caching: bool) -> Settings:
+    model = settings.model if default_model is None else str(checked("model", default_model, "default_model"))
+    return replace(settings, model=model, prompt_caching=settings.prompt_caching and caching)
+
+
+def _counts(usage: Usage) -> tuple[int, int, int]:
+    return usage.total_input_tokens, usage.output_tokens, usage.cache_read_input_tokens
+
+
+def _session_name(name: str) -> str:
+    if not isinstance(name, str) or not name.strip() or len(name) > NAME_LIMIT:
+        raise BadParamsError(f"name must be a text of 1 to {NAME_LIMIT} characters.")
+    return " ".join(mend(name).split())
+
+
+def _real_path(workspace: str | Path | None) -> str | None:
+    """Links resolved, so that one folder has one name."""
+    if workspace is None:
+        return None
+    try:
+        return mend(os.path.realpath(workspace))
+    except (ValueError, TypeError) as error:
+        raise BadParamsError("workspaceFolder is not a usable path; give an absolute path.") from error
+
+
+def _info_of(row: tuple[SessionRecord, int, Usage, Cost], state: SessionState) -> SessionInfo:
+    record, turns, usage, cost = row
+    return SessionInfo(
+        id=record.id,
+        name=record.name,
+        model=record.model,
+        system_prompt=record.system_prompt,
+        workspace=record.workspace,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        turns=turns,
+        state=state,
+        usage=usage,
+        cost=cost,
+    )
+
+
+async def _shielded(future: Future[T]) -> T:
+    """Wait for a change; cancelling the wait leaves the change alone."""
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _preload(_connection: object) -> None:
+    """On the store's thread: what the first turn would otherwise load on the loop."""
+    import filelock  # noqa: F401
+
+    all_models()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.errors import CmtError
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
+    from cmt_lsp.api.vision_handler import ImageContent
     from cmt_lsp.core.context import ContextItem
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
@@ -26,13 +27,15 @@ WaitingPhase: TypeAlias = Literal["warming_up", "sending", "thinking"]
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
-    """One image to send: exactly one of `path`, `data` and `url` is set."""
+    """One image to send: exactly one of `path`, `data`, `url` and `content` is set."""
 
     path: Path | None = None
     data: str | None = None
     """Base64."""
     url: str | None = None
     """Handed to the endpoint as it is; nothing here ever fetches it."""
+    content: ImageContent | None = None
+    """An image that a VisionHandler has checked already."""
     media_type: str | None = None
     name: str | None = None
 

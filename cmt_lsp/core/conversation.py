@@ -1,0 +1,213 @@
+"""ConversationManager: one session's message history, what of it is sent with the next question, and how it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.errors import UnknownTurnError
+from cmt_lsp.api.models import find_model
+from cmt_lsp.api.request import MessageRequest
+from cmt_lsp.core.history import (
+    content_tokens,
+    fit_history,
+    history_messages,
+    prefix_digest,
+    sent_turns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cmt_lsp.api.cache_manager import CacheManager, PlannedPrompt, SentPrompt
+    from cmt_lsp.api.models import Model
+    from cmt_lsp.core.draft import Draft
+    from cmt_lsp.core.records import SessionRecord, TurnRecord
+
+_ADAPTIVE = ("adaptive", "adaptive-always")
+_NAME_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTurn:
+    """A question in its place: the request as it goes out, and what the record will say of it."""
+
+    request: MessageRequest
+    prompt: PlannedPrompt
+    model: Model | None
+    prefix: str
+    history_from: int
+    estimated_tokens: int
+    notices: tuple[str, ...]
+
+
+class ConversationManager:
+    """The history of one session in memory; `turns` is None while it is only on disk."""
+
+    def __init__(self, record: SessionRecord, turns: tuple[TurnRecord, ...] | None = None) -> None:
+        self.record = record
+        self.turns = turns
+        self.last_sent: SentPrompt | None = None
+        """What the session's last request left in the prompt cache."""
+        self.unsaved = False
+        """True after a change of this session could not be written."""
+        self._weighed: tuple[tuple[TurnRecord, ...] | None, int] = (None, 0)
+
+    @property
+    def loaded(self) -> tuple[TurnRecord, ...]:
+        """The turns in memory."""
+        return self.turns or ()
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The history as the next request under the session's own model carries it."""
+        return history_messages(self.loaded, self.record.history_from, self._prefix(self.record.model))
+
+    @property
+    def token_count(self) -> int:
+        """Estimated tokens of the history that the next request carries."""
+        return sum(
+            content_tokens(turn.prompt) + content_tokens(turn.answer)
+            for turn in sent_turns(self.loaded, self.record.history_from)
+        )
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the turns hold in memory; counted once for each state of the history."""
+        if self._weighed[0] is not self.turns:
+            self._weighed = (self.turns, sum(_weight(turn) for turn in self.loaded))
+        return self._weighed[1]
+
+    def plan(
+        self,
+        draft: Draft,
+        content: tuple[Mapping[str, Any], ...],
+        cache: CacheManager,
+        *,
+        without: TurnRecord | None = None,
+        room: int | None = None,
+    ) -> PlannedTurn:
+        """Put a question behind the history, pruned where it does not fit; `content` is the user message's blocks.
+
+        `without` is a turn that this one replaces; `room` (tokens) stands in for the model's own limit.
+        """
+        model = find_model(draft.model)
+        turns = tuple(turn for turn in self.loaded if turn is not without)
+        if room is None and model is not None:
+            room = model.context_window - draft.max_tokens
+        system = self.record.system_prompt
+        start = self.record.history_from
+        fit = fit_history(turns, start, system, content, room, self._prefix(draft.model))
+        prefix = prefix_digest(draft.model, system, fit.history_from)
+        prompt = cache.plan(
+            system,
+            history_messages(turns, fit.history_from, prefix),
+            content,
+            model,
+            draft.caching,
+        )
+        return PlannedTurn(
+            request=MessageRequest(
+                model=draft.model,
+                max_tokens=draft.max_tokens,
+                messages=prompt.messages,
+                system=prompt.system,
+                thinking=_thinking(model),
+                effort=draft.effort,
+            ),
+            prompt=prompt,
+            model=model,
+            prefix=prefix,
+            history_from=fit.history_from,
+            estimated_tokens=fit.tokens,
+            notices=_pruning_notice(fit.dropped),
+        )
+
+    def index_of(self, turn_id: str) -> int:
+        """Where a turn stands among the turns; UnknownTurnError."""
+        for index, turn in enumerate(self.loaded):
+            if turn.id == turn_id:
+                return index
+        raise UnknownTurnError("The session has no turn with this id; get the session to see its turns.")
+
+    def matches(self, workspaces: Sequence[str | None] | None, query: str | None) -> bool:
+        """Whether a listing by workspace (None: all) and text shows this session."""
+        if workspaces is not None and self.record.workspace not in workspaces:
+            return False
+        texts = [self.record.name, *(text for turn in self.loaded for text in (turn.prompt_text, turn.text))]
+        return not query or any(query.casefold() in text.casefold() for text in texts)
+
+    def change(self, *, name: str | None, model: str | None, system_prompt: str | None, at: float) -> None:
+        """Change what is not None; an empty system prompt is none."""
+        record = self.record
+        self.record = replace(
+            record,
+            name=name or record.name,
+            named=record.named or name is not None,
+            model=model or record.model,
+            system_prompt=record.system_prompt if system_prompt is None else system_prompt or None,
+            updated_at=max(record.updated_at, at),
+            revision=record.revision + 1,
+        )
+
+    def next_seq(self, without: TurnRecord | None = None) -> int:
+        """The place of the next turn, or of the turn that is replaced."""
+        if without is not None:
+            return without.seq
+        return self.loaded[-1].seq + 1 if self.loaded else 0
+
+    def append(self, turn: TurnRecord, history_from: int, without: TurnRecord | None = None) -> None:
+        """Take a settled turn into the history; the first one names a session that has no name."""
+        turns = tuple(known for known in self.loaded if known is not without)
+        self.turns = (*turns, turn)
+        name = self.record.name if self.record.named else name_from(turn.prompt_text) or self.record.name
+        self.record = replace(
+            self.record,
+            name=name,
+            named=True,
+            history_from=history_from,
+            updated_at=max(self.record.updated_at, turn.started_at),
+            revision=self.record.revision + 1,
+        )
+
+    def _prefix(self, model: str) -> str:
+        return prefix_digest(model, self.record.system_prompt, self.record.history_from)
+
+
+def name_from(prompt: str) -> str:
+    """A session's name from its first question: the first line, cut at a word's end."""
+    line = " ".join(next((line for line in prompt.splitlines() if line.strip()), "").split())
+    if len(line) <= _NAME_LENGTH:
+        return line
+    cut = line[:_NAME_LENGTH].rsplit(" ", 1)[0]
+    return f"{cut} ..."
+
+
+def _thinking(model: Model | None) -> dict[str, str] | None:
+    """Summarised thinking, where the model decides by itself how much: without it the wait is silent."""
+    if model is None or model.thinking not in _ADAPTIVE:
+        return None
+    return {"type": "adaptive", "display": "summarized"}
+
+
+def _pruning_notice(dropped: int) -> tuple[str, ...]:
+    if not dropped:
+        return ()
+    turns = "The oldest turn does" if dropped == 1 else f"The {dropped} oldest turns do"
+    return (
+        f"{turns} not fit the model's context window any more: left out of this request, kept in the session.",
+    )
+
+
+def _weight(turn: TurnRecord) -> int:
+    """Text once in the blocks and once beside them; base64 is most of what an image weighs."""
+    blocks = sum(_string_size(block) for block in (*turn.prompt, *turn.answer))
+    return 1000 + blocks + len(turn.prompt_text) + len(turn.text)
+
+
+def _string_size(value: object) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_string_size(inner) for inner in value.values())
+    return 0

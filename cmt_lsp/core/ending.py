@@ -1,0 +1,179 @@
+"""How a turn ended: the record of it, or the error it failed with; decided from what was seen, without any IO."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.cache_verdict import CacheVerdict
+from cmt_lsp.api.errors import CmtError, InternalError, NetworkError
+from cmt_lsp.api.models import Cost, cost_of, find_model
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.history import has_replay
+from cmt_lsp.core.records import TurnRecord
+from cmt_lsp.core.turn import TurnResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cmt_lsp.api.stream import Message
+    from cmt_lsp.core.conversation import PlannedTurn
+    from cmt_lsp.core.flight import Flight
+    from cmt_lsp.core.turn import CancelReason, Turn
+
+_STOPPED = {
+    "user": "Stopped; the text so far is kept.",
+    "client_gone": "Stopped because the editor went away; the text so far is kept.",
+    "client_stalled": "Stopped because the editor no longer took the answer; the text so far is kept.",
+}
+_SAYINGS = {
+    "max_tokens": "The answer reached its limit of {limit} tokens: ask to go on, or raise maxTokens.",
+    "model_context_window_exceeded": "The model's context window is full: start a new session or fork an earlier turn.",
+    "refusal": "The model refused; this turn is left out of what is sent from now on.",
+    "pause_turn": "The model paused: ask it to go on.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a turn ended and what it left; `message` is None where the answer is partial."""
+
+    stop_reason: str
+    message: Message | None
+    usage: Usage
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a turn belongs in its session, and what was asked."""
+
+    turn_id: str
+    session_id: str
+    seq: int
+    started_at: float
+    prompt: tuple[Mapping[str, Any], ...]
+    prompt_text: str
+    notices: tuple[str, ...]
+
+
+def ending_of(flight: Flight, error: BaseException | None, reason: CancelReason | None) -> Ending | CmtError:
+    """Classify the end of a turn; a failure before any text is an error and leaves nothing.
+
+    An error of unknown kind becomes an InternalError, whose sentence tells its type and no content.
+    """
+    completed = flight.completed
+    if isinstance(error, asyncio.CancelledError):
+        return Ending("cancelled", None, flight.usage_so_far, (_STOPPED[reason or "client_gone"],))
+    if error is None and completed is not None and completed.message.complete:
+        message = completed.message
+        return Ending(message.stop_reason or "end_turn", message, message.usage, ())
+    cause = _failure(error)
+    if not flight.text.strip():
+        return cause
+    partial = completed.message if completed is not None else cause.partial
+    usage = partial.usage if partial is not None else flight.usage_so_far
+    notice = f"The answer was cut off and is not complete: {cause.message}"
+    return Ending("truncated", None, usage, (notice,))
+
+
+def record_of(
+    place: Place, plan: PlannedTurn, flight: Flight, ending: Ending, verdict: CacheVerdict
+) -> TurnRecord:
+    """The settled turn, priced at the moment it started."""
+    message = ending.message
+    answer = message.content if message is not None else _partial_answer(flight.text)
+    model = plan.request.model
+    return TurnRecord(
+        id=place.turn_id,
+        session_id=place.session_id,
+        seq=place.seq,
+        model=model,
+        stop_reason=ending.stop_reason,
+        prompt=place.prompt,
+        answer=answer,
+        prompt_text=place.prompt_text,
+        text=flight.text,
+        in_history=ending.stop_reason != "refusal" and has_replay(answer),
+        prefix=plan.prefix,
+        started_at=place.started_at,
+        usage=ending.usage,
+        cost=_cost(model, message, ending.usage, place.started_at),
+        cache=verdict,
+        timing=flight.timing,
+        notices=(*place.notices, *plan.notices, *ending.notices, *_sayings(ending, plan, answer)),
+        message_id=message.id if message is not None else None,
+        request_id=flight.completed.request_id if flight.completed is not None else None,
+    )
+
+
+def result_of(record: TurnRecord) -> TurnResult:
+    """The record as its asker gets it."""
+    return TurnResult(
+        turn_id=record.id,
+        session_id=record.session_id,
+        model=record.model,
+        stop_reason=record.stop_reason,
+        text=record.text,
+        usage=record.usage,
+        cost=record.cost,
+        cache=record.cache,
+        timing=record.timing,
+        notices=record.notices,
+    )
+
+
+def result_of_nothing(turn: Turn, ending: Ending, flight: Flight) -> TurnResult:
+    """The result of a turn that was stopped before there was a request to record."""
+    return TurnResult(
+        turn_id=turn.id,
+        session_id=turn.session_id,
+        model=turn.model,
+        stop_reason=ending.stop_reason,
+        text="",
+        usage=Usage(),
+        cost=Cost.sum(()),
+        cache=CacheVerdict("off", 0, 0, 0.0, None, None),
+        timing=flight.timing,
+        notices=("Stopped before anything was sent; nothing is kept.",),
+    )
+
+
+def _failure(error: BaseException | None) -> CmtError:
+    if isinstance(error, CmtError):
+        return error
+    if error is None:
+        return NetworkError("The endpoint closed the connection before the answer was complete; try again.")
+    return InternalError(f"The turn failed inside cmt-lsp ({type(error).__name__}); please report it.")
+
+
+def _partial_answer(text: str) -> tuple[Mapping[str, Any], ...]:
+    """Only text: thinking of a partial answer may lack its signature, and would be refused later."""
+    return ({"type": "text", "text": text},) if text.strip() else ()
+
+
+def _sayings(ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]:
+    saying = _SAYINGS.get(ending.stop_reason)
+    if saying is not None:
+        return (saying.format(limit=plan.request.max_tokens),)
+    if ending.stop_reason != "cancelled" and not has_replay(answer):
+        return ("The model sent no text; this turn is left out of what is sent from now on.",)
+    return ()
+
+
+def _cost(model: str, message: Message | None, usage: Usage, at: float) -> Cost:
+    """By the model that answered where its price is known, since a name may stand for a newer one."""
+    moment = datetime.fromtimestamp(at, UTC)
+    if message is None:
+        return cost_of(model, usage, moment)
+    served = message.model if message.model and find_model(message.model) else model
+    return cost_of(
+        served,
+        usage,
+        moment,
+        speed=message.speed,
+        geo=message.inference_geo,
+        service_tier=message.service_tier,
+    )

@@ -1,0 +1,90 @@
+"""A session as one document: Markdown to read, JSON to take elsewhere whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cmt_lsp.core.records import SessionRecord, TurnRecord
+
+FORMAT = "cmt-lsp session"
+VERSION = 1
+
+
+def export_json(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
+    """Everything the record holds, content blocks verbatim; times are seconds since 1970 UTC, money nano-dollars."""
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "session": asdict(session),
+        "turns": [asdict(turn) for turn in turns],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def export_markdown(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
+    """The conversation with a heading for each turn and a line of what it cost."""
+    parts = [f"# {_line(session.name)}", f"{session.model}, started {_moment(session.created_at)}"]
+    if session.system_prompt:
+        parts += ["## System prompt", session.system_prompt]
+    for number, turn in enumerate(turns, start=1):
+        parts += _turn(number, turn)
+    return "\n\n".join(parts) + "\n"
+
+
+def suggested_name(session: SessionRecord, suffix: str) -> str:
+    """A file name from the session's name, safe on every system."""
+    stem = re.sub(r"[^\w-]+", "-", session.name).strip("-_")[:60]
+    return f"{stem or 'session'}.{suffix}"
+
+
+def _turn(number: int, turn: TurnRecord) -> list[str]:
+    attached = [line for block in turn.prompt if (line := _attachment(block, turn)) is not None]
+    notices = [f"> {_line(notice)}" for notice in turn.notices]
+    return [
+        f"## {number}. You, {_moment(turn.started_at)}",
+        *attached,
+        *([turn.prompt_text] if turn.prompt_text.strip() else []),
+        f"## {number}. {turn.model}",
+        turn.text or "*no text*",
+        *notices,
+        _figures(turn),
+    ]
+
+
+def _attachment(block: Mapping[str, Any], turn: TurnRecord) -> str | None:
+    if block.get("type") == "image":
+        return "*image attached*"
+    text = str(block.get("text", ""))
+    return None if text == turn.prompt_text else _fenced(text)
+
+
+def _fenced(text: str) -> str:
+    """A fence longer than any run of backticks inside."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _figures(turn: TurnRecord) -> str:
+    usage = turn.usage
+    about = "about " if usage.estimated else ""
+    ended = "" if turn.stop_reason == "end_turn" else f", {turn.stop_reason}"
+    return (
+        f"*{about}{usage.total_input_tokens} tokens in ({usage.cache_read_input_tokens} cached), "
+        f"{usage.output_tokens} out, {turn.cost.display}{ended}*"
+    )
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
