@@ -26,6 +26,7 @@ MAX_SKIPPED: Final = 4 * MAX_BODY
 
 _LENGTH = re.compile(rb"content-length[ \t]{0,8}:[ \t]{0,8}(\d{1,20})[ \t]{0,8}\r?\n", re.IGNORECASE)
 _LENGTH_NAME = re.compile(rb"\s*content-length\s*:", re.IGNORECASE)
+_REST_OF_HEADER = re.compile(rb"[ \t]*(?::[ \t]*\d*[ \t]*\r?)?")
 _LONGEST_HEADER: Final = 64
 """Longer than any match of `_LENGTH`; so much is kept when a piece may end inside one."""
 
@@ -99,7 +100,7 @@ class FrameReader:
     def _end_block(self) -> TooLarge | None:
         """After the blank line: a body follows, or nothing that can be used."""
         block, self._block = self._block, _Block()
-        if block.length is None or block.refused:
+        if block.length is None:
             self._skip(block.size)
         elif block.length > MAX_BODY:
             self._skip(block.size)
@@ -141,11 +142,13 @@ class FrameReader:
 
 
 class _Block:
-    """The headers of one frame as they come in."""
+    """The headers of one frame as they come in; the last length that was said counts.
+
+    A header that nothing followed leaves its length behind, and the next frame says its own.
+    """
 
     def __init__(self) -> None:
         self.length: int | None = None
-        self.refused = False
         self.size = 0
         self._lines = 0
 
@@ -155,15 +158,13 @@ class _Block:
         wasted = 0
         if self._lines == MAX_HEADER_LINES or (match and match.start()):
             wasted = self.size  # too many headers, or the rest of a broken body before this one
-            self.length, self.refused, self.size, self._lines = None, False, 0, 0
+            self.length, self.size, self._lines = None, 0, 0
         self._lines += 1
         self.size += len(line)
         if match is not None:
-            length = int(match[1])
-            self.refused |= self.length not in (None, length)
-            self.length = length
+            self.length = int(match[1])
         elif _LENGTH_NAME.match(line):
-            self.refused = True
+            self.length = None
         return wasted
 
 
@@ -172,7 +173,16 @@ def _end_of_json(buffer: bytearray, end: int) -> int:
 
     A claim a little too long swallows a part of that header, and with it the whole next message.
     """
-    tail = bytes(buffer[max(0, end - _LONGEST_HEADER) : end]).rstrip()
-    if tail.endswith((b"}", b"]")) or b"}" not in tail:
+    first = max(0, end - _LONGEST_HEADER)
+    tail = bytes(buffer[first:end])
+    if tail.rstrip().endswith((b"}", b"]")):
         return end
-    return max(0, end - _LONGEST_HEADER) + tail.rindex(b"}") + 1
+    begins = (at for at in range(len(tail)) if _begins_header(tail[at:].lower()))
+    return first + next(begins, len(tail))
+
+
+def _begins_header(text: bytes) -> bool:
+    name = b"content-length"
+    return name.startswith(text) or (
+        text.startswith(name) and bool(_REST_OF_HEADER.fullmatch(text[len(name) :]))
+    )
