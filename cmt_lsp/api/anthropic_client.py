@@ -266,13 +266,20 @@ def _load_sdk(endpoint: str) -> Sdk:
 
 
 async def _rehearse(sdk: Sdk) -> None:
-    """Send one request to nowhere: the SDK builds its models at their first use."""
-    body = b"{}"
+    """Send one request to nowhere, through every layer but the socket: each does part of its work at first use."""
+    import anyio.streams.tls
+    import httpcore2
+
+    answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    backend = httpcore2.AsyncMockBackend([answer])
+    async with httpcore2.AsyncConnectionPool(ssl_context=sdk.tls, network_backend=backend) as pool:
+        await pool.request("POST", "http://localhost/", content=b"{}")
+    await anyio.sleep(0)
     transport = sdk.httpx2.MockTransport(lambda _request: sdk.httpx2.Response(200, content=b"{}"))
     line = await open_line(sdk, DEFAULT_ENDPOINT, Clocks(), transport)
     nobody = Credentials(Secret("rehearsal"), None, "rehearsal")
     for method in ("POST", "GET"):
-        await read_body(await line.send(method, "/v1/messages", body, nobody), ANSWER_LIMIT)
+        await read_body(await line.send(method, "/v1/messages", b"{}", nobody), ANSWER_LIMIT)
     await line.keeper.aclose()
 
 

@@ -322,7 +322,8 @@ class MessageFold:
         )
         if block is None:
             self.ignored += 1
-        elif kind == "signature_delta" and isinstance(payload, str):
+            return _ALIVE
+        if kind == "signature_delta" and isinstance(payload, str):
             self._grow(payload)
             block.start = {**block.start, "signature": payload}
         elif kind == "input_json_delta" and isinstance(payload, str) and not block.field:
