@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from cmt_lsp.simulator.connection import LAST_CHUNK, Connection, chunk
 from cmt_lsp.simulator.events import PING, Event, event
@@ -25,6 +26,16 @@ class EndedError(Exception):
         self.reusable = reusable
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How far a body got: plain bytes, whole events, the text in them, and whether thinking was begun."""
+
+    bytes: int = 0
+    events: int = 0
+    text: str = ""
+    thought: bool = False
+
+
 class Delivery:
     """Sends one head and one body over a connection under a fault; counts what was really handed over."""
 
@@ -35,15 +46,21 @@ class Delivery:
         released: asyncio.Event,
         *,
         chunked: bool,
-        compress: bool = False,
-        on_stall: Callable[[bool], None] = lambda _: None,
+        compress: bool,
+        on_start: Callable[[], None],
+        on_stall: Callable[[bool], None],
+        on_last: Callable[[Sent], None],
     ) -> None:
-        """`released` ends every stall of this response; `compress` gzips the body."""
+        """`released` ends every stall of this response; `compress` gzips the body.
+
+        `on_start` is called when the headers are out, `on_stall` when silence begins (True) and ends (False).
+        `on_last` is called before the last piece, so that whoever has read it finds the books closed.
+        """
         self._connection = connection
         self._released = released
         self._chunked = chunked
         self._gzip = zlib.compressobj(wbits=31) if compress else None
-        self._on_stall = on_stall
+        self._on_start, self._on_stall, self._on_last = on_start, on_stall, on_last
         self._drip_head, self._drip_body = fault.drip_head, fault.drip_body
         self._at_start = [s for s in fault.strikes if s.before_headers]
         self._at_events = sorted(
@@ -53,11 +70,14 @@ class Delivery:
             (s for s in fault.strikes if s.after_bytes is not None), key=lambda s: s.after_bytes or 0
         )
         self._block = 0
-        self.head_sent = False
-        self.sent_bytes = 0
-        self.sent_events = 0
-        self.text: list[str] = []
-        self.thought = False
+        self._bytes = 0
+        self._events = 0
+        self._text: list[str] = []
+        self._thought = False
+
+    def sent(self) -> Sent:
+        """What was handed over so far."""
+        return Sent(self._bytes, self._events, "".join(self._text), self._thought)
 
     async def send(
         self,
@@ -72,7 +92,7 @@ class Delivery:
         for strike in self._at_start:
             await self._strike(strike)
         await self._write(head, self._drip_head)
-        self.head_sent = True
+        self._on_start()
         if coalesce and delay == 0 and not (self._at_events or self._at_bytes):
             await self._send_coalesced(events)
         else:
@@ -83,7 +103,7 @@ class Delivery:
 
     async def _send_paced(self, events: Iterable[Event], first_delay: float, delay: float) -> None:
         first = True
-        for each in events:
+        for each, last in _with_last(events):
             if self._at_events:
                 await self._strike_due()
             if each.name == "content_block_delta":
@@ -91,35 +111,48 @@ class Delivery:
                 first = False
                 if pause > 0:
                     await asyncio.sleep(pause)
-            await self._body(each.encode())
+            data = each.encode()
+            if last:
+                self._close_books(each, len(data))
+            await self._body(data)
             self._count(each)
 
     async def _send_coalesced(self, events: Iterable[Event]) -> None:
         held = bytearray()
-        for each in events:
-            held += each.encode()
+        for each, last in _with_last(events):
+            data = each.encode()
+            held += data
+            if last:
+                self._close_books(each, len(held))
             self._count(each)
-            if len(held) >= SLICE:
+            if last or len(held) >= SLICE:
                 await self._body(bytes(held))
                 held.clear()
-        await self._body(bytes(held))
+
+    def _close_books(self, last: Event, size: int) -> None:
+        """Tell what will have been sent, unless a strike may still prevent it."""
+        if not (self._at_bytes or self._at_events):
+            sent = self.sent()
+            self._on_last(
+                replace(sent, bytes=sent.bytes + size, events=sent.events + 1, text=sent.text + last.text)
+            )
 
     def _count(self, each: Event) -> None:
-        self.sent_events += 1
+        self._events += 1
         if each.name == "content_block_delta":
             text = each.text
             if text:
-                self.text.append(text)
+                self._text.append(text)
             else:
-                self.thought = True
+                self._thought = True
         elif each.name == "content_block_start":
             self._block = each.data.get("index", 0)
 
     async def _body(self, data: bytes) -> None:
         """Plain body bytes, interrupted at the places of the fault."""
-        while self._at_bytes and (self._at_bytes[0].after_bytes or 0) <= self.sent_bytes + len(data):
+        while self._at_bytes and (self._at_bytes[0].after_bytes or 0) <= self._bytes + len(data):
             strike = self._at_bytes.pop(0)
-            cut = (strike.after_bytes or 0) - self.sent_bytes
+            cut = (strike.after_bytes or 0) - self._bytes
             await self._part(data[:cut])
             data = data[cut:]
             await self._strike(strike)
@@ -128,7 +161,7 @@ class Delivery:
     async def _part(self, data: bytes) -> None:
         for at in range(0, len(data), SLICE):
             part = data[at : at + SLICE]
-            self.sent_bytes += len(part)
+            self._bytes += len(part)
             wire = (
                 part
                 if self._gzip is None
@@ -152,7 +185,7 @@ class Delivery:
             await self._connection.send(rest)
 
     async def _strike_due(self) -> None:
-        while self._at_events and (self._at_events[0].after_events or 0) <= self.sent_events:
+        while self._at_events and (self._at_events[0].after_events or 0) <= self._events:
             await self._strike(self._at_events.pop(0))
 
     async def _strike(self, strike: Strike) -> None:
@@ -218,3 +251,13 @@ class Delivery:
 def _pieces(data: bytes, size: int) -> Iterator[bytes]:
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+def _with_last(events: Iterable[Event]) -> Iterator[tuple[Event, bool]]:
+    """Each event, and whether it is the last one."""
+    source = iter(events)
+    held = next(source, None)
+    while held is not None:
+        following = next(source, None)
+        yield held, following is None
+        held = following

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cmt_lsp.simulator.answers import Answer
 from cmt_lsp.simulator.connection import Connection, PeerGoneError, Request, encode_head
-from cmt_lsp.simulator.delivery import Delivery, EndedError
+from cmt_lsp.simulator.delivery import Delivery, EndedError, Sent
 from cmt_lsp.simulator.events import Event, compact, spoil, stream
 from cmt_lsp.simulator.failures import RefusalError, error_body
 from cmt_lsp.simulator.faults import Fault, Substitute
@@ -61,6 +61,8 @@ class Exchange:
         self._fault = Fault()
         self._outcome: Outcome | None = None
         self._delivery: Delivery | None = None
+        self._on_start: Callable[[], None] = _nothing
+        self._prospect = "complete"
 
     async def run(self) -> None:
         """Answer, and write down what became of it."""
@@ -74,20 +76,21 @@ class Exchange:
             ended = end.act
             self.reusable = self.reusable and end.reusable
         finally:
-            self._record(ended)
+            self._record(ended, Sent() if self._delivery is None else self._delivery.sent())
 
     async def _respond(self) -> str:
         self._fault = self._service.dialect.adapt(self._script.take_fault(self._request.path))
-        if self._fault.substitute is not None:
-            await self._substitute(self._fault.substitute)
-            return "refused" if self._fault.substitute.status >= 300 else "substituted"
         try:
-            return await self._serve()
+            if self._fault.substitute is not None:
+                await self._substitute(self._fault.substitute)
+            else:
+                await self._serve()
         except RefusalError as refusal:
-            await self._refuse(refusal)
-            return "refused"
+            self._prospect = "refused"
+            await self._error(refusal.status, refusal.message, details=refusal.details)
+        return self._prospect
 
-    async def _serve(self) -> str:
+    async def _serve(self) -> None:
         request, service = self._request, self._service
         self._check_route()
         service.authenticate(request)
@@ -101,7 +104,6 @@ class Exchange:
             await self._json(200, service.models(request))
         else:
             await self._json(200, service.model(request.path.removeprefix(f"{MODELS_PATH}/")))
-        return "complete"
 
     def _check_route(self) -> None:
         """Raise RefusalError for a path or method this server does not have."""
@@ -118,12 +120,11 @@ class Exchange:
         if self._fault.shows_answer:
             answer = self._script.take_answer(turn.body, turn.prompt)
             self._fault = self._fault | self._service.dialect.adapt(answer.fault)
-        self._outcome = self._service.answer(turn, answer)
         if self._fault.substitute is not None:
             await self._substitute(self._fault.substitute)
-            raise EndedError("substituted", reusable=True)
-        self._service.begin(turn)
-        self._service.limits.book(requests=1, input_tokens=turn.prompt.tokens - turn.use.read)
+            return
+        self._outcome = self._service.answer(turn, answer)
+        self._on_start = lambda: self._service.begin(turn)
         if turn.body.get("stream") and not self._fault.json_body:
             events: Iterable[Event] = stream(self._outcome.reply)
             await self._stream(spoil(events, self._fault.junk, self._fault.junk_size), answer)
@@ -157,9 +158,6 @@ class Exchange:
         self._journal.update(self._index, status=status)
         await delivery.send(self._head(status, headers), [Event("", {}, raw=data)])
 
-    async def _refuse(self, refusal: RefusalError) -> None:
-        await self._error(refusal.status, refusal.message, details=refusal.details)
-
     async def _error(
         self, status: int, message: str, *, kind: str | None = None,
         details: Mapping[str, Any] | None = None, headers: tuple[tuple[str, str], ...] = (),
@@ -171,6 +169,7 @@ class Exchange:
         await self._whole(status, compact(body), [("content-type", "application/json"), *headers])
 
     async def _substitute(self, substitute: Substitute) -> None:
+        self._prospect = "refused" if substitute.status >= 300 else "substituted"
         if substitute.raw and substitute.body is not None:
             await self._connection.send(substitute.body)
             self._connection.close()
@@ -207,26 +206,25 @@ class Exchange:
     def _deliver(self, *, chunked: bool, compress: bool) -> Delivery:
         self._delivery = Delivery(
             self._connection, self._fault, self.released, chunked=chunked, compress=compress,
+            on_start=self._on_start,
             on_stall=lambda stalled: self._journal.update(self._index, stalled=stalled),
+            on_last=lambda sent: self._record(self._prospect, sent),
         )  # fmt: skip
         return self._delivery
 
-    def _record(self, ended: str) -> None:
-        sent = self._delivery
-        changes: dict[str, Any] = {"request_id": self._request_id, "outcome": ended, "stalled": False}
-        if sent is not None:
-            changes |= {
-                "sent_bytes": sent.sent_bytes,
-                "sent_events": sent.sent_events,
-                "text_sent": "".join(sent.text),
-            }
-        if self._outcome is not None:
-            changes["usage"] = self._charge(ended)
-        self._journal.update(self._index, finished_at=self._service.clock(), **changes)
+    def _record(self, ended: str, sent: Sent) -> None:
+        changes: dict[str, Any] = {"usage": self._charge(ended, sent)} if self._outcome is not None else {}
+        self._journal.update(
+            self._index, request_id=self._request_id, outcome=ended, stalled=False, sent_bytes=sent.bytes,
+            sent_events=sent.events, text_sent=sent.text, finished_at=self._service.clock(), **changes,
+        )  # fmt: skip
 
-    def _charge(self, ended: str) -> Mapping[str, Any]:
+    def _charge(self, ended: str, sent: Sent) -> Mapping[str, Any] | None:
         """A whole answer costs what it said; a broken one what was sent of it."""
-        outcome, sent = self._outcome, self._delivery
-        if outcome is None or sent is None or ended == "complete":
-            return {} if outcome is None else outcome.charged
-        return outcome.charged_for("".join(sent.text), sent.thought)
+        if self._outcome is None or ended == "complete":
+            return None if self._outcome is None else self._outcome.charged
+        return self._outcome.charged_for(sent.text, sent.thought)
+
+
+def _nothing() -> None:
+    """Most responses have nothing to set off."""

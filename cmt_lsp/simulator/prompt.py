@@ -98,7 +98,7 @@ def build_prompt(
 
     `images` holds the facts of every inline image by its path.
     """
-    settings = _settings(body, model, bool(images))
+    settings = _settings(body, model)
     speed = body.get("speed") or "standard"
     prefix, history = _mix("", model.id), ""
     section: Section = "tools"
@@ -158,11 +158,12 @@ def _enter(old: Section, new: Section, prefix: str, speed: str, settings: str) -
     return _mix(prefix, "messages", settings) if new == "messages" else prefix
 
 
-def _settings(body: Mapping[str, Any], model: SimulatedModel, has_images: bool) -> str:
+def _settings(body: Mapping[str, Any], model: SimulatedModel) -> str:
     """What changes how messages are read: tool choice, thinking, images at all, on older models effort."""
     thinking = body.get("thinking") or {}
     output = body.get("output_config") or {}
     effort = None if model.thinks_unasked else output.get("effort")
+    has_images = any(raw.content.get("type") == "image" for raw in raw_blocks(body))
     return json.dumps(
         [
             body.get("tool_choice"), thinking.get("type"), thinking.get("budget_tokens"),

@@ -156,6 +156,7 @@ class Service:
     def begin(self, turn: Turn) -> None:
         """The response starts: what it wrote to the cache can be read from now on."""
         self.cache.commit(turn.use)
+        self.limits.book(requests=1, input_tokens=turn.prompt.tokens - turn.use.read)
 
     def models(self, request: Request) -> dict[str, Any]:
         """The list of models, in pages."""
