@@ -19,8 +19,8 @@ LOOKBACK_BLOCKS = 20
 
 # Marks on thinking, empty text or blocks inside other blocks are refused with a 400.
 _MARKABLE_TYPES = frozenset({"text", "image", "document", "tool_use", "tool_result"})
-# Bytes per token, on the low side (the newer tokenizers reach about 3.2 on prose): a mark too many costs nothing.
-_BYTES_PER_TOKEN = 3
+# Two tokens for five bytes is what dense code reaches; prose stays under it. A mark too many costs nothing.
+_TOKENS_PER_5_BYTES = 2
 # The cap of the larger image tier; the true size is not known from base64 alone.
 _TOKENS_PER_IMAGE = 4784
 
@@ -176,7 +176,7 @@ def _prefix_tokens(system: Sequence[Block], messages: Sequence[Mapping[str, Any]
 def _estimated_tokens(block: Mapping[str, Any]) -> int:
     if block.get("type") == "image":
         return _TOKENS_PER_IMAGE
-    return sum(_text_bytes(value) for value in _strings(block)) // _BYTES_PER_TOKEN
+    return sum(_text_bytes(value) for value in _strings(block)) * _TOKENS_PER_5_BYTES // 5
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from cmt_lsp.api.cache_manager import CacheManager, CacheVerdict, PlannedPrompt, SentPrompt, sent_prompt
 from cmt_lsp.api.models import Model, find_model
 from cmt_lsp.api.usage import Usage
+from cmt_lsp.simulator.server import simulator_in_thread
 
 LONG = "def answer() -> int:\n    return 42\n" * 400
 EPHEMERAL = {"type": "ephemeral"}
@@ -345,6 +347,85 @@ def test_after_a_request_that_cached_nothing_there_was_nothing_to_read() -> None
         judged(planned(clock, history=GROWN), ALL_WRITTEN, previous).cause
         == "the earlier request cached nothing"
     )
+
+
+# Against an endpoint
+
+
+def post(
+    base_url: str, plan: PlannedPrompt, model: str = "claude-opus-5-5"
+) -> tuple[Usage, list[dict[str, Any]]]:
+    """Send a planned prompt for a whole answer; its usage and its blocks."""
+    body = {
+        "model": model,
+        "max_tokens": 1000,
+        "messages": list(plan.messages),
+        "system": list(plan.system or ()),
+    }
+    headers = {"x-api-key": "k", "anthropic-version": "2026-10-21", "content-type": "application/json"}
+    request = urllib.request.Request(f"{base_url}/v1/messages", json.dumps(body).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        message = json.load(answer)
+    counts = message["usage"]
+    usage = Usage(
+        counts["input_tokens"],
+        counts["cache_creation_input_tokens"],
+        0,
+        counts["cache_read_input_tokens"],
+        counts["output_tokens"],
+    )
+    return usage, message["content"]
+
+
+def test_every_turn_reads_all_that_the_turn_before_left() -> None:
+    """Twelve turns, answers longer than the look-back among them; an hour's pause costs one miss with its cause."""
+    clock = Clock()
+    manager, history, previous = CacheManager(clock), [], None
+    states = []
+    with simulator_in_thread(clock=clock) as simulator:
+        for turn in range(12):
+            clock.now += 3600 if turn == 8 else 30
+            new = [text(f"file {n} of turn {turn}") for n in range(turn * 5)] + [text(f"question {turn}")]
+            plan = manager.plan(LONG, history, new, opus(), True, pinned=[text(LONG)])
+            usage, content = post(simulator.base_url, plan)
+            verdict = manager.verdict(opus(), usage, plan, previous)
+            assert previous is None or turn == 8 or usage.cache_read_input_tokens == previous.cached_tokens
+            states.append((verdict.state, verdict.cause))
+            previous = sent_prompt(plan, usage, verdict)
+            long_answer = [text(f"part {n}") for n in range(30)] if turn % 3 == 2 else content
+            history = [*history, user(*new), assistant(*long_answer)]
+    expected: list[tuple[str, str | None]] = [("hit", None)] * 12
+    expected[0] = ("miss", "first request in this window")
+    expected[8] = ("miss", "expired (idle 3600 s)")
+    assert states == expected
+
+
+def test_an_edited_turn_still_reads_everything_before_it() -> None:
+    clock = Clock()
+    with simulator_in_thread(clock=clock) as simulator:
+        manager = CacheManager(clock)
+        first = manager.plan(LONG, [], [text("one")], opus(), True)
+        usage, content = post(simulator.base_url, first)
+        previous = sent_prompt(first, usage, manager.verdict(opus(), usage, first))
+        history = [user(text("one")), assistant(*content)]
+        second = manager.plan(LONG, history, [text("two")], opus(), True)
+        usage, _ = post(simulator.base_url, second)
+        previous = sent_prompt(second, usage, manager.verdict(opus(), usage, second, previous))
+        edited = manager.plan(LONG, history, [text("two, asked better")], opus(), True)
+        usage, _ = post(simulator.base_url, edited)
+        verdict = manager.verdict(opus(), usage, edited, previous)
+    assert (verdict.state, verdict.cause) == ("partial", "history changed")
+    assert usage.total_input_tokens - usage.cache_read_input_tokens < 20
+
+
+@pytest.mark.parametrize("size", [40, 2_000])
+def test_the_endpoint_agrees_on_what_is_too_short(size: int) -> None:
+    with simulator_in_thread() as simulator:
+        plan = CacheManager().plan("word " * size, [], [text("hello")], opus(), True)
+        usage, _ = post(simulator.base_url, plan)
+        verdict = CacheManager().verdict(opus(), usage, plan)
+    assert verdict.state == ("below-minimum" if size == 40 else "miss")
+    assert (usage.cache_creation_input_tokens > 0) == (size == 2_000)
 
 
 # The first interface

@@ -28,6 +28,8 @@ from cmt_lsp.api.models import (
     resolve_model,
 )
 from cmt_lsp.api.usage import Usage
+from cmt_lsp.simulator.models import MODELS as SIMULATED
+from cmt_lsp.simulator.models import SimulatedModel
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -320,6 +322,24 @@ def test_every_row_of_the_table_is_sound() -> None:
         for row in model.prices:
             assert row.read < row.input < row.write_5m < row.write_1h
             assert any(r.valid_from == row.valid_from and r.above_prompt_tokens == 0 for r in model.prices)
+
+
+@pytest.mark.parametrize("simulated", SIMULATED, ids=lambda model: model.id)
+def test_limits_agree_with_the_simulator_which_has_a_table_of_its_own(simulated: SimulatedModel) -> None:
+    model = find_model(simulated.id)
+    assert model is not None
+    assert (model.context_window, model.max_output, model.cache_minimum, model.vision) == (
+        simulated.context_window,
+        simulated.max_output,
+        simulated.cache_minimum,
+        simulated.vision,
+    )
+    assert (model.us_inference, model.mid_chat_system) == (simulated.us_inference, simulated.system_turns)
+    assert simulated.fast != "no" or not model.fast
+    assert (model.lifecycle, str(model.retires_at or "")) == (
+        simulated.lifecycle,
+        (simulated.retires or "")[:10],
+    )
 
 
 def test_an_old_table_says_so() -> None:
