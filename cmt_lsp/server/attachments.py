@@ -113,7 +113,9 @@ def local_path(given: str, place: str) -> Path:
     """A path of this machine from a path or a `file:` URI; BlockedFileError for anything that is elsewhere."""
     path = to_fs_path(given) if given.startswith("file:") else given
     if not path or "://" in path or path.startswith(("//", "\\\\")):
-        raise BlockedFileError(f"{place} is no file on this machine; open it in the editor or give its local path.")
+        raise BlockedFileError(
+            f"{place} is no file on this machine; open it in the editor or give its local path."
+        )
     if not Path(path).is_absolute():
         raise BadParamsError(f"{place} must be an absolute path or a file: URI.")
     return Path(path)

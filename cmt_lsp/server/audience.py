@@ -77,9 +77,14 @@ class Audience:
         )
         if self._progress:
             self._progress.finish(result)
-        self._notify(wire.TurnNotification(
-            turn_id=result.turn_id, session_id=result.session_id, phase="ended", result=result_shape(result)
-        ))
+        self._notify(
+            wire.TurnNotification(
+                turn_id=result.turn_id,
+                session_id=result.session_id,
+                phase="ended",
+                result=result_shape(result),
+            )
+        )
         self._status.turn_settled(result.turn_id, result)
 
     def fail(self, error: CmtError) -> None:
@@ -90,9 +95,11 @@ class Audience:
         self._close("failed", lambda stream: stream.end(stopReason="error", error=body))
         if self._progress:
             self._progress.fail(error.message)
-        self._notify(wire.TurnNotification(
-            turn_id=self._turn_id, session_id=self._session_id, phase="failed", error=body
-        ))
+        self._notify(
+            wire.TurnNotification(
+                turn_id=self._turn_id, session_id=self._session_id, phase="failed", error=body
+            )
+        )
         self._status.turn_settled(self._turn_id, None, error.message)
 
     def _start(self, event: TurnStarted) -> None:
@@ -145,9 +152,9 @@ class Audience:
         self._status.turn_moved(self._turn_id, phase, characters)
         if phase != self._phase:
             self._phase = phase
-            self._notify(wire.TurnNotification(
-                turn_id=self._turn_id, session_id=self._session_id, phase=phase
-            ))
+            self._notify(
+                wire.TurnNotification(turn_id=self._turn_id, session_id=self._session_id, phase=phase)
+            )
 
     def _close(self, phase: Phase, end_stream: Callable[[TurnStream], None]) -> None:
         self._phase = phase

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cmt_lsp.api.errors import CmtError
 from cmt_lsp.server import wire
@@ -14,8 +13,8 @@ from cmt_lsp.server.shapes import result_shape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+    from pathlib import Path
 
-    from cmt_lsp.core.credentials import CredentialSource
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import Turn, TurnEvent
@@ -30,30 +29,72 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class Home(Protocol):
+    """What a window stands on; each part is built when it is first needed."""
+
+    @property
+    def manager(self) -> APISessionManager: ...
+
+    @property
+    def status(self) -> WindowStatus: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def setting_notices(self) -> tuple[str, ...]: ...
+
+    @property
+    def documents(self) -> OpenDocuments: ...
+
+    @property
+    def folders(self) -> tuple[Path, ...]: ...
+
+
 class Window:
     """What the operations work on; built once by `app.py`."""
 
-    def __init__(
-        self,
-        manager: APISessionManager,
-        status: WindowStatus,
-        documents: Callable[[], OpenDocuments],
-        folders: Callable[[], tuple[Path, ...]],
-    ) -> None:
-        self.manager = manager
-        self.status = status
-        self.documents = documents
-        self.folders = folders
-        """The workspace folders of the window, resolved; the first one names the workspace of new sessions."""
+    def __init__(self, home: Home) -> None:
+        self._home = home
         self.current: str | None = None
         """The session that a chat without a session id goes to."""
         self._making_current = asyncio.Lock()
         self._beside: set[asyncio.Task[None]] = set()
 
     @property
+    def manager(self) -> APISessionManager:
+        """The sessions."""
+        return self._home.manager
+
+    @property
+    def status(self) -> WindowStatus:
+        """What the status line shows."""
+        return self._home.status
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._home.settings
+
+    @property
+    def setting_notices(self) -> tuple[str, ...]:
+        """A sentence for each setting that was not taken."""
+        return self._home.setting_notices
+
+    @property
+    def documents(self) -> OpenDocuments:
+        """What the editor has open."""
+        return self._home.documents
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The workspace folders, resolved."""
+        return self._home.folders
+
+    @property
     def workspace(self) -> Path | None:
-        """The folder that new sessions belong to; None without one."""
-        return next(iter(self.folders()), None)
+        """The first folder, which new sessions belong to; None without one."""
+        return next(iter(self.folders), None)
 
     async def session_for(self, session_id: str | None) -> str:
         """The session that is meant, in memory; the window's current one is made on first use."""

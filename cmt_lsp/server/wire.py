@@ -248,8 +248,7 @@ class PreviewBlock:
     """One block of the request that would be sent. `tokens` is an estimate."""
 
     origin: str
-    role: Literal["system", "user", "assistant"]
-    kind: str
+    kind: Literal["system", "history", "image", "file", "text", "selection", "diagnostics", "prompt"]
     tokens: int
     cached: bool
     text: str | None = None

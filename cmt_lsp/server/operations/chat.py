@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.api.models import resolve_model
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
-from cmt_lsp.server.attachments import context_items
+from cmt_lsp.server.attachments import context_items, local_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from cmt_lsp.core.context import Block
     from cmt_lsp.core.turn import Turn
     from cmt_lsp.server.table import Caller
     from cmt_lsp.server.window import Listener, Window
@@ -54,25 +55,28 @@ async def cancel(window: Window, caller: Caller, params: wire.CancelParams) -> w
 async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wire.PreviewResult:
     """The blocks that a chat with the same params would send; sends nothing."""
     request = await turn_request(window, params)
-    shown = await window.manager.preview(params.session_id or window.current, request)
+    session_id = params.session_id or window.current
+    blocks = await window.manager.preview(session_id, request)
+    session = await window.manager.load(session_id) if session_id else None
+    named = params.model or (session.model if session else window.settings.model)
     return wire.PreviewResult(
-        session_id=params.session_id or window.current,
-        model=shown.model,
-        blocks=[
-            wire.PreviewBlock(
-                origin=block.origin,
-                role=block.role,
-                kind=block.kind,
-                tokens=block.tokens,
-                cached=block.cached,
-                text=block.text,
-                media_type=block.media_type,
-            )
-            for block in shown.blocks
-        ],
-        tokens=sum(block.tokens for block in shown.blocks),
+        session_id=session_id,
+        model=resolve_model(named, datetime.now(UTC).date()).id,
+        blocks=[_preview_block(block) for block in blocks],
+        tokens=sum(block.estimated_tokens for block in blocks),
         exact=False,
-        notices=list(shown.notices) or None,
+    )
+
+
+def _preview_block(block: Block) -> wire.PreviewBlock:
+    source = block.content_block.get("source")
+    return wire.PreviewBlock(
+        origin=block.origin,
+        kind=block.kind,
+        tokens=block.estimated_tokens,
+        cached=block.cached,
+        text=block.text or None,
+        media_type=str(source["media_type"]) if isinstance(source, dict) and "media_type" in source else None,
     )
 
 
@@ -89,7 +93,7 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
         raise BadParamsError("$.maxTokens must be at least 1.")
     return TurnRequest(
         text=params.text,
-        context=await context_items(window.documents(), window.folders(), params.context or []),
+        context=await context_items(window.documents, window.folders, params.context or []),
         images=tuple(_image(index, image) for index, image in enumerate(params.images or [])),
         model=params.model,
         max_tokens=params.max_tokens,
@@ -100,9 +104,5 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
 def _image(index: int, image: wire.Image) -> ImageSource:
     if (image.path is None) == (image.data is None):
         raise BadParamsError(f"$.images[{index}] needs exactly one of path and data.")
-    path: Path | None = None
-    if image.path is not None:
-        from cmt_lsp.server.attachments import local_path
-
-        path = local_path(image.path, f"$.images[{index}].path")
+    path = None if image.path is None else local_path(image.path, f"$.images[{index}].path")
     return ImageSource(path=path, data=image.data, media_type=image.media_type, name=image.name)

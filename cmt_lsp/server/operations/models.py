@@ -17,11 +17,11 @@ LIFECYCLES = ("active", "deprecated", "retired")
 
 async def models(window: Window, caller: Caller, params: wire.ModelsParams) -> wire.ModelsResult:
     """Every known model, current ones first; after a refresh also those that only the endpoint knows."""
-    default = window.manager.default_model
+    default = window.settings.model
     known = sorted(all_models(), key=lambda model: LIFECYCLES.index(model.lifecycle))
     if not params.refresh:
         return wire.ModelsResult(models=[_shape(model, default, None) for model in known])
-    listed = await window.manager.client.list_models()
+    listed = await window.manager.served_models()
     if listed is None:
         notice = "This endpoint does not list its models; the table shows what is known of Anthropic's."
         return wire.ModelsResult(models=[_shape(model, default, None) for model in known], notices=[notice])

@@ -29,7 +29,9 @@ async def create(window: Window, caller: Caller, params: wire.SessionCreateParam
     return session_shape(info)
 
 
-async def list_sessions(window: Window, caller: Caller, params: wire.SessionListParams) -> wire.SessionListResult:
+async def list_sessions(
+    window: Window, caller: Caller, params: wire.SessionListParams
+) -> wire.SessionListResult:
     """Sessions, the last used first."""
     found = await window.manager.list(params.scope, workspace=window.workspace, query=params.query)
     return wire.SessionListResult(sessions=[session_shape(info) for info in found])
@@ -73,7 +75,9 @@ async def delete(window: Window, caller: Caller, params: wire.SessionParams) -> 
     return wire.Empty()
 
 
-async def export(window: Window, caller: Caller, params: wire.SessionExportParams) -> wire.SessionExportResult:
+async def export(
+    window: Window, caller: Caller, params: wire.SessionExportParams
+) -> wire.SessionExportResult:
     """A session as one document."""
     text, name = await window.manager.export(params.session_id, params.format)
     return wire.SessionExportResult(text=text, suggested_name=name)

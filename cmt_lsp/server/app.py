@@ -1,0 +1,204 @@
+"""The composition root: builds everything a window needs, once, and serves it.
+
+The order is the point. Before `initialize` is answered nothing is imported but the protocol; sessions, settings and
+the store come when the editor is ready, and the SDK after that, on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from cmt_lsp.server.collector import spare_startup
+
+spare_startup()
+
+import asyncio  # noqa: E402 - the collector has to be spared before anything is imported
+import logging  # noqa: E402
+import os  # noqa: E402
+from functools import cached_property  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from lsprotocol import types  # noqa: E402
+from pygls.uris import to_fs_path  # noqa: E402
+
+from cmt_lsp import __version__  # noqa: E402
+from cmt_lsp.api.errors import CmtError  # noqa: E402
+from cmt_lsp.server.frames import MAX_BODY  # noqa: E402
+from cmt_lsp.server.messages import RpcError  # noqa: E402
+from cmt_lsp.server.operations import TABLE, operations_for  # noqa: E402
+from cmt_lsp.server.pipe_threads import claim_standard_streams  # noqa: E402
+from cmt_lsp.server.protocol import build_server  # noqa: E402
+from cmt_lsp.server.shapes import error_code, error_data  # noqa: E402
+from cmt_lsp.server.transport import serve  # noqa: E402
+from cmt_lsp.server.window import Window  # noqa: E402
+
+if TYPE_CHECKING:
+    from logging.handlers import QueueListener
+
+    from cmt_lsp.core.session_manager import APISessionManager
+    from cmt_lsp.core.settings import Resolved, Settings
+    from cmt_lsp.server import wire
+    from cmt_lsp.server.documents import OpenDocuments
+    from cmt_lsp.server.status import WindowStatus
+
+logger = logging.getLogger(__name__)
+
+CONTRACT_VERSION = 1
+STALL_LIMIT = 60.0
+"""Seconds an editor may leave what was sent unread before its turns are stopped: they cost money nobody sees."""
+STALL_POLL = 5.0
+STOP_SECONDS = 1.5
+"""For settling what runs; the transport allows 2 s before it ends the process."""
+
+
+class App:
+    """One window's server with all it stands on."""
+
+    def __init__(self) -> None:
+        self.window = Window(self)
+        self.server = build_server(
+            name="cmt-lsp",
+            version=__version__,
+            operations=operations_for(self.window),
+            error_of=error_of,
+            experimental=advertised,
+            on_initialized=self._on_initialized,
+            on_stop=self._on_stop,
+        )
+        self.server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(
+            lambda params: self._on_configuration(
+                params
+            )  # pygls marks what it is given, and a method takes no mark
+        )
+        self._options: object = None
+        self._log: QueueListener | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def resolved(self) -> Resolved:
+        """The settings in force; forgotten when the editor sends others."""
+        from cmt_lsp.core.settings import resolve
+
+        return resolve(client_options=self._options)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.resolved.settings
+
+    @property
+    def setting_notices(self) -> tuple[str, ...]:
+        """A sentence for each setting that was not taken."""
+        return self.resolved.notices
+
+    @cached_property
+    def manager(self) -> APISessionManager:
+        """The sessions of this window, made when the editor is ready or first asks."""
+        from cmt_lsp.core.session_manager import APISessionManager
+
+        return APISessionManager(settings=self.settings)
+
+    @cached_property
+    def status(self) -> WindowStatus:
+        """What the window's status line shows."""
+        from cmt_lsp.server.status import WindowStatus
+
+        return WindowStatus(self._publish)
+
+    @property
+    def documents(self) -> OpenDocuments:
+        """What the editor has open."""
+        documents: OpenDocuments = self.server.workspace  # type: ignore[assignment]
+        return documents
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The workspace folders, resolved; the first one names the workspace of new sessions."""
+        workspace = self.server.workspace
+        uris = list(workspace.folders) or [workspace.root_uri]
+        paths = [to_fs_path(uri) for uri in uris if uri]
+        return tuple(Path(path).resolve() for path in paths if path)
+
+    def _on_initialized(self) -> None:
+        params = self.server.peer.initialize_params
+        options = params.initialization_options if params else None
+        self._options = options.get("cmt", options) if isinstance(options, dict) else None
+        self._start(self._wake())
+
+    async def _wake(self) -> None:
+        """Bring up what the first question needs, lightest first."""
+        self._log = self._start_log()
+        self.manager.warm_up()
+        self._tell_once()
+        await self._watch_for_a_stall()
+
+    def _start_log(self) -> QueueListener | None:
+        from cmt_lsp.core.state_dir import find_state_dir
+        from cmt_lsp.server.logs import start_logging
+
+        return start_logging(find_state_dir(os.environ), self.settings.log_level)
+
+    def _tell_once(self) -> None:
+        """Say what is wrong with settings or store, in one message."""
+        notices = [*self.resolved.notices, *self.manager.take_notices()]
+        if notices:
+            message = types.ShowMessageParams(types.MessageType.Warning, "cmt-lsp: " + " ".join(notices))
+            self.server.peer.notify(types.WINDOW_SHOW_MESSAGE, message)
+
+    def _on_configuration(self, params: types.DidChangeConfigurationParams) -> None:
+        settings = params.settings
+        if isinstance(settings, dict) and "cmt" in settings:
+            self._options = settings["cmt"]
+            self.__dict__.pop("resolved", None)
+            self.manager.use_settings(self.settings)
+            logging.getLogger("cmt_lsp").setLevel(self.settings.log_level.upper())
+            self._tell_once()
+
+    async def _watch_for_a_stall(self) -> None:
+        """Stop the turns of an editor that does not read: nobody sees what they cost."""
+        while True:
+            await asyncio.sleep(STALL_POLL)
+            if self.server.peer.stalled_for > STALL_LIMIT and (
+                stopped := self.manager.cancel_all("client_stalled")
+            ):
+                logger.warning("The editor does not read; stopped %d turns", stopped)
+
+    async def _on_stop(self, reason: str) -> None:
+        for task in self._background:
+            task.cancel()
+        if "manager" in self.__dict__:
+            self.manager.cancel_all("client_gone")
+            await self.manager.aclose(STOP_SECONDS)
+        if self._log is not None:
+            self._log.stop()
+
+    def _publish(self, status: wire.Status) -> None:
+        if self.server.peer.experimental.get("status") is True:
+            self.server.peer.notify("cmt/status", status, droppable=True)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def error_of(error: BaseException) -> RpcError | None:
+    """What the editor is told of an error; None for faults that only the log may know."""
+    if isinstance(error, CmtError):
+        return RpcError(error_code(error), error.message, error_data(error))
+    return None
+
+
+def advertised() -> dict[str, Any]:
+    """What `initialize` says of the contract."""
+    return {
+        "version": CONTRACT_VERSION,
+        "serverVersion": __version__,
+        "operations": [row.method for row in TABLE],
+        "limits": {"messageBytes": MAX_BODY, "statusPerSecond": 4},
+    }
+
+
+def main() -> int:
+    """Serve one window on standard input and output; the exit code."""
+    stdin, stdout = claim_standard_streams()
+    return serve(App().server, stdin, stdout)

@@ -1,0 +1,90 @@
+"""The doctor: what is set up, what is missing and what to do about it. Sends nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cmt_lsp import __version__
+from cmt_lsp.api.errors import CmtError
+from cmt_lsp.api.models import find_model, prices_are_stale, prices_checked_on, resolve_model
+from cmt_lsp.core.settings import user_file
+from cmt_lsp.core.state_dir import find_state_dir
+from cmt_lsp.server import wire
+from cmt_lsp.server.wire import DoctorCheck
+
+if TYPE_CHECKING:
+    from cmt_lsp.server.table import Caller
+    from cmt_lsp.server.window import Window
+
+
+async def doctor(window: Window, caller: Caller, params: wire.Empty) -> wire.DoctorResult:
+    """Every check, none of which costs anything."""
+    return wire.DoctorResult(
+        checks=[_server(), _settings(window), _key(window), _model(window), _prices(), await _store(window)]
+    )
+
+
+def _server() -> DoctorCheck:
+    detail = f"cmt-lsp {__version__}, Python {platform.python_version()}, process {os.getpid()}"
+    return DoctorCheck(name="server", state="ok", detail=detail)
+
+
+def _settings(window: Window) -> DoctorCheck:
+    where = str(user_file(os.environ))
+    if not window.setting_notices:
+        return DoctorCheck(name="settings", state="ok", detail=f"user file {where}")
+    return DoctorCheck(
+        name="settings",
+        state="warn",
+        detail=" ".join(window.setting_notices),
+        advice=f"Mend {where} or the editor's options.",
+    )
+
+
+def _key(window: Window) -> DoctorCheck:
+    try:
+        access = window.manager.keys.known(window.settings)
+    except CmtError as error:
+        return DoctorCheck(name="key", state="fail", detail=error.message, advice=error.hint)
+    if access is not None:
+        detail = f"{access.credentials.source}, for {access.endpoint}"
+        return DoctorCheck(name="key", state="ok", detail=detail)
+    if window.settings.api_key_command:
+        return DoctorCheck(name="key", state="ok", detail="apiKeyCommand, asked at the first question")
+    return DoctorCheck(
+        name="key",
+        state="fail",
+        detail="no API key is set",
+        advice="Set ANTHROPIC_API_KEY, or apiKeyCommand in config.toml.",
+    )
+
+
+def _model(window: Window) -> DoctorCheck:
+    resolved = resolve_model(window.settings.model, datetime.now(UTC).date())
+    if resolved.notice:
+        return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=resolved.notice)
+    if find_model(resolved.id) is None:
+        advice = "Its price and limits are not known; tokens are shown, and no cost."
+        return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=advice)
+    return DoctorCheck(name="model", state="ok", detail=resolved.id)
+
+
+def _prices() -> DoctorCheck:
+    detail = f"price table of {prices_checked_on().isoformat()}"
+    if prices_are_stale(datetime.now(UTC).date()):
+        return DoctorCheck(
+            name="prices", state="warn", detail=detail, advice="Update cmt-lsp; prices change."
+        )
+    return DoctorCheck(name="prices", state="ok", detail=detail)
+
+
+async def _store(window: Window) -> DoctorCheck:
+    folder = find_state_dir(os.environ)
+    try:
+        sessions = await window.manager.list("all")
+    except CmtError as error:
+        return DoctorCheck(name="sessions", state="fail", detail=error.message, advice=error.hint)
+    return DoctorCheck(name="sessions", state="ok", detail=f"{len(sessions)} in {folder}")
