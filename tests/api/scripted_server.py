@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 HOLD = "hold"
@@ -84,20 +84,43 @@ class ScriptedServer:
         self.asked = asyncio.Event()
         self.said = asyncio.Event()
         self.peer_closed = asyncio.Event()
-        self.open_connections = 0
+        self.idle = asyncio.Event()
         self.connections = 0
+        self._running: set[asyncio.Task[None]] = set()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open_connections += 1
+    @property
+    def open_connections(self) -> int:
+        return len(self._running)
+
+    async def stop(self) -> None:
+        """End what is still being said."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a new connection in a task of its own."""
         self.connections += 1
+        self.idle.clear()
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not self._running:
+            self.idle.set()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await self._one_request(reader, writer):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.peer_closed.set()
         finally:
-            self.open_connections -= 1
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _one_request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         raw = await reader.readuntil(b"\r\n\r\n")
@@ -129,9 +152,10 @@ class ScriptedServer:
 async def scripted(*scripts: list[Step]) -> AsyncIterator[ScriptedServer]:
     """A scripted server, listening until the context is left."""
     server = ScriptedServer(list(scripts))
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=2**26)
+    listening = await asyncio.start_server(server.accept, "127.0.0.1", 0, limit=2**26)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:
         listening.close()
+        await server.stop()
