@@ -18,7 +18,7 @@ from typing import Any
 from cmt_lsp.terminal.connection import TroubleError
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
 from cmt_lsp.terminal.outcome import exit_code
-from cmt_lsp.terminal.render import StatusLine, clean, one_line, summary, waiting, wants_colour
+from cmt_lsp.terminal.render import StatusLine, clean, say_note, summary, waiting, wants_colour
 from cmt_lsp.terminal.window import Window, open_window, read_document
 
 CANCEL_SECONDS = 5.0  # a server settles a cancelled turn in far less
@@ -139,7 +139,7 @@ class _Asking:
         self, params: dict[str, Any], parts: Sequence[FilePart], command: Sequence[str] | None
     ) -> int:
         self._status.say("starting")
-        async with open_window(Path.cwd(), command=command) as window:
+        async with open_window(Path.cwd(), command=command, tell=self._tell) as window:
             if parts:
                 uris = [window.open_document(part.path, part.text) for part in parts]
                 params["context"] = [part.context_item(uri) for part, uri in zip(parts, uris, strict=True)]
@@ -162,6 +162,10 @@ class _Asking:
         elif (text := waiting(event)) is not None:
             delay = event.get("delayMs")
             self._status.say(text, countdown=None if delay is None else delay / 1000)
+
+    def _tell(self, text: str) -> None:
+        self._end_line()
+        say_note(text)
 
     def _write(self, text: str) -> None:
         if sys.stdout.isatty():
@@ -186,7 +190,7 @@ class _Asking:
             self._write(str(result.get("text", ""))[self._shown :])
         self._end_line()
         for notice in result.get("notices") or []:
-            sys.stderr.write(f"note: {one_line(notice)}\n")
+            say_note(notice)
         sys.stderr.write(summary(result) + "\n")
         if self._interrupted:
             return EXIT_CODE

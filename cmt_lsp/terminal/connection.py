@@ -241,7 +241,7 @@ class Connection:
         try:
             while (message := await read_message(self._pipes.stdout)) is not None:
                 self._dispatch(message)
-        except FrameError as broken:
+        except Exception as broken:  # noqa: BLE001  (whatever it is, nobody may go on waiting)
             self._lost(ServerGoneError(f"The server wrote what is no message: {broken}."))
             return
         with contextlib.suppress(TimeoutError):
@@ -280,7 +280,7 @@ class Connection:
             handler(message.get("params"))
 
     def _settle(self, message: dict[str, Any]) -> None:
-        future = self._pending.pop(message.get("id", -1), None)
+        future = self._pending.get(message.get("id", -1))
         if future is None or future.done():
             return
         error = message.get("error")

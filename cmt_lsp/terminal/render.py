@@ -156,6 +156,11 @@ def wants_colour(stream: TextIO, *, refused: bool) -> bool:
     )
 
 
+def say_note(text: str) -> None:
+    """Write something worth knowing to standard error."""
+    sys.stderr.write(f"note: {one_line(text)}\n")
+
+
 def say_trouble(message: str, hint: str | None = None) -> None:
     """Write one sentence about what went wrong, and what to do next, to standard error."""
     sys.stderr.write(f"cmt-lsp: {one_line(message)}\n")

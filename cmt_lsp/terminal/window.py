@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cmt_lsp.terminal.connection import Connection, Handler, TroubleError
+from cmt_lsp.terminal.render import say_note
 
 TURN_SECONDS = 1900.0  # a little more than the server's own limit for a whole turn
 MAX_DOCUMENT = 5 * 1024 * 1024  # bytes
@@ -83,10 +84,18 @@ class Window:
 
 @contextlib.asynccontextmanager
 async def open_window(
-    folder: Path, *, command: Sequence[str] | None = None, env: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    command: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = say_note,
 ) -> AsyncIterator[Window]:
-    """A started server that knows `folder`; it is told goodbye and waited for, or left when we are cancelled."""
+    """A started server that knows `folder`; it is told goodbye and waited for, or left when we are cancelled.
+
+    `tell` gets what the server has to say to the person.
+    """
     connection = await Connection.spawn(command or server_command(), env=env, cwd=folder)
+    connection.on("window/showMessage", lambda params: tell(str(params.get("message", ""))))
     try:
         answer = await connection.request("initialize", _hello(folder))
         connection.notify("initialized", {})

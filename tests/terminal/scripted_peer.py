@@ -112,6 +112,9 @@ class Peer:
         self.send({"id": "from-server", "method": method, "params": {}})
         self.receive()
 
+    def do_notify(self, _message: dict[str, Any], what: list[Any]) -> None:
+        self.send({"method": what[0], "params": what[1]})
+
     def do_raw(self, _message: dict[str, Any], text: str) -> None:
         self.write(text.encode())
 

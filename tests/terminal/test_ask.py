@@ -297,3 +297,12 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_traceback(scripted: Scr
     assert program.wait(20) == 1
     assert program.stderr.read() == b""
     program.stderr.close()
+
+
+def test_what_the_server_has_to_say_is_a_note(scripted: Scripted, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = {"type": 2, "message": "config.toml: unknown\nkey \x1b[31m"}
+    acts = [["notify", ["window/showMessage", warning]], ["text", "Ok."], ["finish", ["Ok."]]]
+
+    run(Question("Hi"), scripted({"cmt/chat": acts}).command)
+
+    assert capsys.readouterr() == ("Ok.\n", "note: config.toml: unknown key ␛[31m\n" + LINE)

@@ -93,11 +93,23 @@ async def test_a_dead_server_whose_child_holds_the_pipe_ends_the_wait_too(
         [["raw", "Content-Length: 2\r\n\r\n[]"], ["hear_nothing_more", None]],
         [["raw", "Content-Length: 999999999999\r\n\r\n"], ["hear_nothing_more", None]],
         [["raw", "x" * 100_000], ["hear_nothing_more", None]],
+        [["error", "no object"], ["hear_nothing_more", None]],
+        [["notify", ["window/showMessage", None]], ["hear_nothing_more", None]],
     ],
-    ids=["closes its output", "prose", "no JSON", "no object", "absurd length", "endless header"],
+    ids=[
+        "closes its output",
+        "prose",
+        "no JSON",
+        "no object",
+        "absurd length",
+        "endless header",
+        "odd error",
+        "odd notification",
+    ],
 )
 async def test_a_server_that_speaks_no_protocol_ends_the_wait(scripted: Scripted, acts: list[Any]) -> None:
     async with connected(scripted({"cmt/chat": acts})) as connection:
+        connection.on("window/showMessage", lambda params: params["message"])
         with pytest.raises(ServerGoneError):
             await connection.request("cmt/chat", {})
 
