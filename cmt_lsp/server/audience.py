@@ -146,7 +146,11 @@ class Audience:
             work.end()
             return
         self._progress = TurnProgress(work)
-        work.on_cancel(lambda: self._cancel and self._cancel())
+        work.on_cancel(self._cancel_turn)
+
+    def _cancel_turn(self) -> None:
+        if self._cancel:
+            self._cancel()
 
     def _enter(self, phase: Phase, characters: int = 0) -> None:
         self._status.turn_moved(self._turn_id, phase, characters)

@@ -40,14 +40,11 @@ def claim_standard_streams() -> tuple[int, int]:
 
     A stray `print`, a library or a child process then writes to stderr and reads nothing.
     """
+    _have_stderr()
     ours = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
-    try:
-        os.dup2(2, 1)
-    except OSError:  # started without a stderr
-        os.dup2(nothing, 1)
-        os.dup2(nothing, 2)
+    os.dup2(2, 1)
     os.close(nothing)
     if sys.platform == "win32":
         import msvcrt
@@ -55,6 +52,17 @@ def claim_standard_streams() -> tuple[int, int]:
         for descriptor in ours:
             msvcrt.setmode(descriptor, os.O_BINARY)
     return ours
+
+
+def _have_stderr() -> None:
+    """Some launchers close it, and the next descriptor to be opened would take its place."""
+    try:
+        os.fstat(2)
+    except OSError:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 2)
+        if nothing != 2:
+            os.close(nothing)
 
 
 class PipeReader:

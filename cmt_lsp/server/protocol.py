@@ -168,7 +168,8 @@ class CmtProtocol(LanguageServerProtocol):
         if (refusal := self._refusal(request)) is not None:
             self.refuse(request.id, refusal)
             return
-        self._initializing |= request.method == types.INITIALIZE
+        self._initializing |= request.method == types.INITIALIZE  # here, for clients that do not wait for replies
+        self._shutdown |= request.method == types.SHUTDOWN
         task = asyncio.get_running_loop().create_task(self._run(request))
         self._running[request.id] = _Running(task, cancellable=request.method != types.SHUTDOWN)
         task.add_done_callback(partial(self._answer, request))
@@ -339,7 +340,6 @@ class CmtProtocol(LanguageServerProtocol):
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *_: Any) -> Generator[Any, Any, None]:
         """Cancel what runs, let the server settle its affairs, then answer."""
-        self._shutdown = True
         yield self.wind_down, ("the editor said shutdown", SHUTDOWN_LIMIT), None
 
     @lsp_method(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)

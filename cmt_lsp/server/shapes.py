@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.errors import CmtError
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
-    from cmt_lsp.core.session_manager import SessionInfo
+    from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import Timing, TurnResult
 
 INVALID_PARAMS = -32602

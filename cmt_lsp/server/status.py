@@ -18,7 +18,7 @@ from cmt_lsp.server.shapes import cache_shape, cost_shape, session_shape, usage_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cmt_lsp.core.session_manager import SessionInfo
+    from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import TurnResult
 
 STATUS_VERSION = 1

@@ -35,7 +35,7 @@ STOP_LIMIT: Final = 2.0
 """Seconds for running work and `on_stop` to end."""
 FLUSH_LIMIT: Final = 0.5
 """Seconds for the editor to take what is still to be sent."""
-DEADLINE: Final = 4.0
+DEADLINE: Final = 3.5
 """Seconds from the wish to stop until the process is ended by force."""
 POLL: Final = 1.0
 """Seconds between two looks at the editor's process."""

@@ -113,10 +113,12 @@ class Window:
 
     async def refresh_status(self) -> None:
         """Show the current session as it now stands."""
-        if self.current is None:
-            self.status.session_is(None)
-        else:
-            self.status.session_is(await self.manager.load(self.current))
+        try:
+            session = await self.manager.load(self.current) if self.current else None
+        except CmtError as error:
+            logger.info("The current session cannot be shown: %s", error.kind)
+            session = None
+        self.status.session_is(session)
 
     async def run_turn(
         self, caller: Caller, start: Starter, *, wait: bool
@@ -125,6 +127,7 @@ class Window:
         audience = Audience(caller, self.status)
         turn = await start(audience.emit)
         audience.on_cancel(turn.cancel)
+        self._run_beside(self.refresh_status())
         if wait:
             return await self._follow(turn, audience)
         self._run_beside(self._follow_alone(turn, audience))

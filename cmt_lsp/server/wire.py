@@ -7,17 +7,25 @@ The JSON Schema beside this file is generated from these classes.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar, dataclass_transform
 
 import attrs
 
 Token = int | str
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def shape(cls: type[T]) -> type[T]:
+    """A frozen class with fields by name only. Without `repr`, since a prompt must not reach a log by accident, and
+    without `==`: each generated method costs the start 0.1 ms a class."""
+    return attrs.frozen(cls, kw_only=True, repr=False, eq=False)
 
 
 # --- parts -----------------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Position:
     """A place in a document, counted in the position encoding that `initialize` agreed on."""
 
@@ -25,7 +33,7 @@ class Position:
     character: int
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Range:
     """A stretch of a document; `end` is exclusive."""
 
@@ -33,7 +41,7 @@ class Range:
     end: Position
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SelectionItem:
     """A part of a document. `text` is what the editor shows; without it the server's synced copy is read."""
 
@@ -45,7 +53,7 @@ class SelectionItem:
     language_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class FileItem:
     """A whole file: the synced copy where the editor has it open, else the file on disk."""
 
@@ -53,7 +61,7 @@ class FileItem:
     uri: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class DiagnosticEntry:
     """One problem that the editor shows."""
 
@@ -64,7 +72,7 @@ class DiagnosticEntry:
     code: str | int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class DiagnosticsItem:
     """Problems of one document, as the editor shows them."""
 
@@ -73,7 +81,7 @@ class DiagnosticsItem:
     items: list[DiagnosticEntry]
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class TextItem:
     """Any named text: terminal output, a diff, a note."""
 
@@ -85,7 +93,7 @@ class TextItem:
 ContextItem = SelectionItem | FileItem | DiagnosticsItem | TextItem
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Image:
     """A picture, by path (preferred) or as base64 data; exactly one of the two."""
 
@@ -95,7 +103,7 @@ class Image:
     name: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Usage:
     """Tokens by class. `input_tokens` excludes everything that was written to or read from the cache."""
 
@@ -109,7 +117,7 @@ class Usage:
     thinking_tokens: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Cost:
     """Money in nano-dollars; an unknown price has no number. `saved_nano_usd` may be negative."""
 
@@ -120,7 +128,7 @@ class Cost:
     saved_nano_usd: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class CacheVerdict:
     """What the prompt cache did for one turn."""
 
@@ -132,7 +140,7 @@ class CacheVerdict:
     expires_at: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Timing:
     """Milliseconds from the acceptance of the turn."""
 
@@ -141,7 +149,7 @@ class Timing:
     first_token_ms: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Session:
     """A named conversation. `elsewhere`: a turn of it runs in another window."""
 
@@ -158,7 +166,7 @@ class Session:
     workspace: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class TurnResult:
     """How a turn ended. `stop_reason` is the API's, or `cancelled`, or `truncated`."""
 
@@ -174,7 +182,7 @@ class TurnResult:
     notices: list[str] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class ErrorData:
     """What the `data` of an error holds; `kind` is stable, `hint` says what to do next."""
 
@@ -190,7 +198,7 @@ class ErrorData:
 # --- chat ------------------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class ChatParams:
     """A question. Without `session_id` the window's current session is used, made on first use.
 
@@ -209,7 +217,7 @@ class ChatParams:
     work_done_token: Token | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class TurnAccepted:
     """What a chat-like command answers at once; the turn goes on out of band."""
 
@@ -217,7 +225,7 @@ class TurnAccepted:
     session_id: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class CancelParams:
     """Which turns to stop; nothing given stops all turns of the window."""
 
@@ -225,14 +233,14 @@ class CancelParams:
     session_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class CancelResult:
     """How many running turns were told to stop."""
 
     cancelled: int
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class RetryParams:
     """Ask the last question of a session again; its old answer leaves the history."""
 
@@ -243,7 +251,7 @@ class RetryParams:
     work_done_token: Token | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class PreviewBlock:
     """One block of the request that would be sent. `tokens` is an estimate."""
 
@@ -255,7 +263,7 @@ class PreviewBlock:
     media_type: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class PreviewResult:
     """Exactly the blocks that would leave, in order; nothing was sent."""
 
@@ -270,7 +278,7 @@ class PreviewResult:
 # --- sessions --------------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionCreateParams:
     """A new session; it becomes the window's current one."""
 
@@ -280,7 +288,7 @@ class SessionCreateParams:
     workspace_folder: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionListParams:
     """Which sessions: those of this window, of this workspace, or all; `query` searches names and texts."""
 
@@ -288,14 +296,14 @@ class SessionListParams:
     query: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionListResult:
     """Sessions, the last used first."""
 
     sessions: list[Session]
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionGetParams:
     """A session with its turns; `from_turn` is a turn id, and only the turns after it are answered."""
 
@@ -303,7 +311,7 @@ class SessionGetParams:
     from_turn: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class TurnRecord:
     """One settled turn of the history."""
 
@@ -322,7 +330,7 @@ class TurnRecord:
     notices: list[str] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionGetResult:
     """A session and its turns in order."""
 
@@ -330,7 +338,7 @@ class SessionGetResult:
     turns: list[TurnRecord]
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionUpdateParams:
     """What to change in a session; absent fields stay."""
 
@@ -340,7 +348,7 @@ class SessionUpdateParams:
     system_prompt: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionForkParams:
     """A new session with the history up to and including `turn_id` (all of it when absent)."""
 
@@ -348,14 +356,14 @@ class SessionForkParams:
     turn_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionParams:
     """The session an operation is about."""
 
     session_id: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionExportParams:
     """Which session to write out, and how."""
 
@@ -363,7 +371,7 @@ class SessionExportParams:
     format: Literal["markdown", "json"] = "markdown"
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class SessionExportResult:
     """The document and a file name for it; the editor saves it."""
 
@@ -374,14 +382,14 @@ class SessionExportResult:
 # --- models, auth, doctor --------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class ModelsParams:
     """`refresh` asks the endpoint which models it serves (one request, free)."""
 
     refresh: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class ModelPrice:
     """Nano-dollars per token, for prompts longer than `above_prompt_tokens`."""
 
@@ -394,7 +402,7 @@ class ModelPrice:
     valid_from: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Model:
     """A model with its price in force, limits and lifecycle; `prices` is empty where the price is unknown."""
 
@@ -412,7 +420,7 @@ class Model:
     served: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class ModelsResult:
     """Models, current ones first. `served` is known only after a refresh."""
 
@@ -420,19 +428,19 @@ class ModelsResult:
     notices: list[str] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class AuthSetParams:
     """A key for this window, kept in memory only; an empty string forgets it."""
 
     api_key: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Empty:
     """No fields."""
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class AuthStatusResult:
     """Where the key comes from and where requests go; never the key. `valid` is absent until a request told."""
 
@@ -441,7 +449,7 @@ class AuthStatusResult:
     valid: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class DoctorCheck:
     """One thing that was looked at."""
 
@@ -451,7 +459,7 @@ class DoctorCheck:
     advice: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class DoctorResult:
     """All checks; none of them sends anything to the endpoint."""
 
@@ -461,7 +469,7 @@ class DoctorResult:
 # --- notifications ---------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class TurnNotification:
     """`cmt/turn`: a turn's life in phases; the final one comes for every turn however it ends."""
 
@@ -472,7 +480,7 @@ class TurnNotification:
     error: RpcErrorBody | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class RpcErrorBody:
     """The same error that the reply carries."""
 
@@ -481,7 +489,7 @@ class RpcErrorBody:
     data: ErrorData | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StatusUsage:
     """Usage at the scopes that the status shows."""
 
@@ -490,7 +498,7 @@ class StatusUsage:
     turn: Usage | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StatusCost:
     """Cost at the scopes that the status shows."""
 
@@ -499,7 +507,7 @@ class StatusCost:
     turn: Cost | None = None
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StatusText:
     """Ready texts for a status line, by room."""
 
@@ -508,7 +516,7 @@ class StatusText:
     long: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class RunningTurn:
     """A turn that is under way."""
 
@@ -520,7 +528,7 @@ class RunningTurn:
     output_characters: int
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class Status:
     """`cmt/status`: the full state of the window, at most four times a second; the newest one wins."""
 
@@ -539,7 +547,7 @@ class Status:
 # --- stream values (the `value` of `$/progress` on the partial-result token) -----------------------------
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamStarted:
     """The turn was accepted; `seq` 0."""
 
@@ -550,7 +558,7 @@ class StreamStarted:
     session_id: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamWaiting:
     """Nothing to show yet, and why; sent again as time passes."""
 
@@ -561,7 +569,7 @@ class StreamWaiting:
     elapsed_ms: int
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamThinking:
     """A piece of the model's thinking, where it shows it."""
 
@@ -571,7 +579,7 @@ class StreamThinking:
     text: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamText:
     """A piece of the answer; `offset` counts Unicode characters of the answer before it."""
 
@@ -582,7 +590,7 @@ class StreamText:
     offset: int
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamRetry:
     """The attempt failed before any text; another one follows after `delay_ms`."""
 
@@ -595,7 +603,7 @@ class StreamRetry:
     reason: str
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamUsage:
     """Usage as soon as the input side is known."""
 
@@ -605,7 +613,7 @@ class StreamUsage:
     usage: Usage
 
 
-@attrs.frozen(kw_only=True)
+@shape
 class StreamEnd:
     """The last value of every stream; `stop_reason` is `error` where the reply is an error."""
 
