@@ -1,4 +1,4 @@
-"""A client that sees bytes: one socket, no library, nothing mended on the way."""
+"""A client that sees bytes: one socket, no library, nothing mended on the way. And a clock for the simulator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from typing import Any
 
 MODEL = "claude-opus-5-5"
 HEADERS = {"x-api-key": "test-key", "anthropic-version": "2026-10-21", "content-type": "application/json"}
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def message(text: Any = "Hello there", **fields: Any) -> dict[str, Any]:

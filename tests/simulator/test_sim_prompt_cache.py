@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Clock
-from sim_client import RawClient, ask, message
+from sim_client import Clock, RawClient, ask, message
 
 from cmt_lsp.simulator import Answer, Fault, Simulator
 

@@ -307,12 +307,12 @@ PLACES = ["model", "max_tokens", "messages", "system", "thinking", "tools", "too
 
 def planted(path: str, value: Any) -> dict[str, Any]:
     """A valid request with one foul value somewhere."""
-    body = json.loads(json.dumps(turns(
+    body: dict[str, Any] = json.loads(json.dumps(turns(
         [text(cache_control=MARK), image()], [text()], "c", system=[text()], tools=[TOOL], thinking={"type": "adaptive"},
         tool_choice={"type": "auto"}, output_config={"effort": "low"}, diagnostics={}, metadata={},
     )))  # fmt: skip
     *steps, last = [int(p) if p.isdecimal() else p for p in path.split(".")]
-    at = body
+    at: Any = body
     for step in steps:
         at = at[step]
     at[last] = value
