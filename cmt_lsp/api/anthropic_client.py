@@ -16,6 +16,7 @@ import os
 import random
 import ssl
 import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
@@ -181,7 +182,7 @@ class AnthropicClient:
         """Close this event loop's connections; the client may be used again afterwards."""
         line = self._lines.pop(asyncio.get_running_loop(), None)
         if line is not None:
-            await line.keeper.aclose()
+            await line.aclose()
 
     @asynccontextmanager
     async def _stream(self, request: MessageRequest) -> AsyncIterator[AsyncIterator[ClientEvent]]:
@@ -239,7 +240,7 @@ class AnthropicClient:
             for ended in [known for known in self._lines if known.is_closed()]:
                 del self._lines[ended]
             if loop not in self._lines:
-                self._lines[loop] = await open_line(sdk, self.endpoint, self._rules.clocks)
+                self._lines[loop] = open_line(sdk, self.endpoint, self._rules.clocks, weakref.ref(self))
             return self._lines[loop]
         raise failure
 
@@ -267,20 +268,23 @@ def _load_sdk(endpoint: str) -> Sdk:
 
 async def _rehearse(sdk: Sdk) -> None:
     """Send one request to nowhere, through every layer but the socket: each does part of its work at first use."""
+    import anyio.lowlevel
     import anyio.streams.tls
     import httpcore2
 
-    answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
     backend = httpcore2.AsyncMockBackend([answer])
     async with httpcore2.AsyncConnectionPool(ssl_context=sdk.tls, network_backend=backend) as pool:
         await pool.request("POST", "http://localhost/", content=b"{}")
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     transport = sdk.httpx2.MockTransport(lambda _request: sdk.httpx2.Response(200, content=b"{}"))
-    line = await open_line(sdk, DEFAULT_ENDPOINT, Clocks(), transport)
+    line = open_line(sdk, DEFAULT_ENDPOINT, Clocks(), lambda: sdk, transport)
     nobody = Credentials(Secret("rehearsal"), None, "rehearsal")
     for method in ("POST", "GET"):
         await read_body(await line.send(method, "/v1/messages", b"{}", nobody), ANSWER_LIMIT)
-    await line.keeper.aclose()
+    await line.aclose()
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

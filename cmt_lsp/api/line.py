@@ -5,8 +5,9 @@ The SDK and its HTTP library are handed in as loaded modules; this file imports 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -45,7 +46,12 @@ class Line:
 
     sdk: Sdk
     door: Any
-    keeper: AsyncGenerator[None, None]
+    keeper: asyncio.Task[None]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self.keeper.cancel()
+        await asyncio.wait({self.keeper})
 
     async def send(self, method: str, path: str, body: bytes, credentials: Credentials) -> Response:
         """Send and return the streamed response; raises what the libraries raise, RefusedError in it."""
@@ -73,7 +79,13 @@ class Line:
         }
 
 
-async def open_line(sdk: Sdk, endpoint: str, clocks: Clocks, transport: Any = None) -> Line:
+def open_line(
+    sdk: Sdk, endpoint: str, clocks: Clocks, owner: Callable[[], object | None], transport: Any = None
+) -> Line:
+    """Connections of the running event loop, kept until closed, or the loop ends, or `owner()` is None.
+
+    `transport` stands in for the network.
+    """
     http = sdk.httpx2.AsyncClient(
         verify=sdk.tls,
         trust_env=not is_plain_http(endpoint),
@@ -91,15 +103,17 @@ async def open_line(sdk: Sdk, endpoint: str, clocks: Clocks, transport: Any = No
         open_telemetry=False,
         http_client=http,
     )
-    keeper = _keep_until_loop_ends(http)
-    await anext(keeper)
-    return Line(sdk, door, keeper)
+    return Line(sdk, door, asyncio.create_task(_keep(http, owner)))
 
 
-async def _keep_until_loop_ends(http: Any) -> AsyncGenerator[None, None]:
-    """Close the connections when this generator is closed; event loops close all generators when they shut down."""
+async def _keep(http: Any, owner: Callable[[], object | None]) -> None:
+    """Close the connections when this task is cancelled, which event loops do as they end, or its owner is gone.
+
+    A task, because the loop holds it: connections that die with their client, unclosed, warn of a leak.
+    """
     try:
-        yield
+        while owner() is not None:  # noqa: ASYNC110 - nothing tells when an object dies
+            await asyncio.sleep(_KEPT_ALIVE)
     finally:
         await http.aclose()
 

@@ -50,17 +50,22 @@ class WarmUp(Generic[T]):
         return await asyncio.wrap_future(self._result)
 
     def _run(self) -> None:
+        try:
+            loaded = self._load_undisturbed()
+        except BaseException as failure:  # noqa: BLE001 - whoever waits must hear of it
+            self._result.set_exception(failure)
+        else:
+            self._result.set_result(loaded)
+
+    def _load_undisturbed(self) -> T:
         modules = len(sys.modules)
         collecting = gc.isenabled()
         gc.disable()
         try:
             loaded = self._load()
-        except BaseException as failure:  # noqa: BLE001 - whoever waits must hear of it
-            self._result.set_exception(failure)
-        else:
             if len(sys.modules) - modules > _MANY_MODULES:
                 gc.freeze()
-            self._result.set_result(loaded)
+            return loaded
         finally:
             if collecting:
                 gc.enable()

@@ -252,6 +252,21 @@ def test_one_client_serves_one_event_loop_after_another() -> None:
     gc.collect()  # an unclosed connection of an earlier loop would warn here
 
 
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_client_that_is_dropped_leaves_no_open_connection(collected: bool) -> None:
+    """A transport that is left open warns when it is collected, and a warning is a failure."""
+    chunked = head(transfer_encoding="chunked") + b"%x\r\n%s\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)
+
+    async def drop() -> None:
+        async with scripted([chunked, KEEP]) as server:
+            await ask(client_of(server))
+            if collected:
+                gc.collect()
+
+    asyncio.run(drop())
+    gc.collect()
+
+
 async def test_what_is_cut_off_cleanly_ends_truncated_and_not_complete() -> None:
     async with scripted([head(), started() + opened() + text("Hel")]) as server:
         events = await ask(client_of(server))
