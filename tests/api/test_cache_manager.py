@@ -101,8 +101,9 @@ def test_a_long_answer_is_marked_at_its_question_where_the_last_request_left_its
     """A mark more than twenty blocks on would look back and not find it."""
     history = [user(text("q")), assistant(*(text(f"part {n}") for n in range(40)))]
     assert marks(CacheManager().plan(LONG, history, [text("next")], opus(), True))[1] == ("history", 0, 0)
-    shorter = [history[0], assistant(*(text(f"part {n}") for n in range(19)))]
-    assert marks(CacheManager().plan(LONG, shorter, [text("next")], opus(), True))[1] == ("history", 1, 18)
+    for answer, place in [(19, ("history", 1, 18)), (20, ("history", 0, 0))]:
+        history = [user(text("q")), assistant(*(text(f"part {n}") for n in range(answer)))]
+        assert marks(CacheManager().plan(LONG, history, [text("next")], opus(), True))[1] == place
 
 
 def test_nothing_under_the_models_minimum_is_marked() -> None:

@@ -222,6 +222,7 @@ def test_the_file_is_private_and_replaced_in_one_step(
     before = path.read_bytes()
 
     def full_disk(_: int) -> None:
+        assert len(list(tmp_path.iterdir())) == 2, "the new file grows beside the old one, on the same disk"
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)

@@ -92,6 +92,13 @@ def tagged_images() -> dict[str, bytes]:
         "jpeg comment": picture("JPEG", comment=SECRET),
         "jpeg xmp": picture("JPEG", xmp=SECRET),
         "jpeg iptc": plain[:2] + app13 + plain[2:],
+        "jpeg thumbnail": b"\xff\xd8\xff\xe0"
+        + struct.pack(">H", 16 + 21)
+        + plain[6:18]
+        + b"\x07\x01"
+        + SECRET
+        + b"\0\0"
+        + plain[20:],
         "jpeg with more behind its end": plain + SECRET,
         "jpeg with a segment between scans": plain[:-2] + app13 + plain[-2:],
         "png exif": picture("PNG", exif=exif()),
@@ -101,6 +108,11 @@ def tagged_images() -> dict[str, bytes]:
         "webp exif": picture("WEBP", exif=exif().tobytes()),
         "webp xmp": picture("WEBP", xmp=SECRET),
         "webp with more behind its end": picture("WEBP") + SECRET,
+        "webp with a part behind its length": picture("WEBP")
+        + b"ICCP"
+        + struct.pack("<I", len(SECRET))
+        + SECRET
+        + b"\0",
         "gif comment": picture("GIF", comment=SECRET),
         "gif with more behind its end": picture("GIF") + SECRET,
     }
@@ -178,6 +190,13 @@ def test_transparency_becomes_white_and_not_black_when_it_must_go() -> None:
 def test_every_kind_of_pixel_survives_scaling(mode: str) -> None:
     image = VisionHandler().load_image_from_bytes(picture("PNG", (3000, 60), mode))
     assert (image.media_type, image.width, image.height) == ("image/png", 2576, 52)
+
+
+def test_sixteen_bits_a_sample_keep_their_brightness() -> None:
+    out = io.BytesIO()
+    Image.new("I;16", (3000, 60), 32_768).save(out, "PNG")
+    image = VisionHandler().load_image_from_bytes(out.getvalue())
+    assert Image.open(io.BytesIO(sent(image))).getpixel((5, 5)) == 128
 
 
 def test_a_print_photo_in_four_inks_is_sent_as_rgb() -> None:
