@@ -14,7 +14,7 @@ import attrs
 from cmt_lsp.core.settings import OPTIONS
 from cmt_lsp.server import schema, wire
 from cmt_lsp.server.convert import wire_name
-from cmt_lsp.server.operations import TABLE
+from cmt_lsp.server.operations.rows import TABLE
 
 HERE = Path(__file__).parent
 MARK = "<!-- generated from here on by docs/generate.py -->\n"

@@ -24,12 +24,10 @@ from cmt_lsp import __version__  # noqa: E402
 from cmt_lsp.api.errors import CmtError  # noqa: E402
 from cmt_lsp.server.frames import MAX_BODY  # noqa: E402
 from cmt_lsp.server.messages import RpcError  # noqa: E402
-from cmt_lsp.server.operations import TABLE, operations_for  # noqa: E402
+from cmt_lsp.server.operations import METHODS  # noqa: E402
 from cmt_lsp.server.pipe_threads import claim_standard_streams  # noqa: E402
 from cmt_lsp.server.protocol import build_server  # noqa: E402
-from cmt_lsp.server.shapes import error_code, error_data  # noqa: E402
 from cmt_lsp.server.transport import serve  # noqa: E402
-from cmt_lsp.server.window import Window  # noqa: E402
 
 if TYPE_CHECKING:
     from logging.handlers import QueueListener
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from cmt_lsp.server import wire
     from cmt_lsp.server.documents import OpenDocuments
     from cmt_lsp.server.status import WindowStatus
+    from cmt_lsp.server.table import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +53,11 @@ class App:
     """One window's server with all it stands on."""
 
     def __init__(self) -> None:
-        self.window = Window(self)
         self.server = build_server(
             name="cmt-lsp",
             version=__version__,
-            operations=operations_for(self.window),
+            methods=METHODS,
+            operations=self._operations,
             error_of=error_of,
             experimental=advertised,
             on_initialized=self._on_initialized,
@@ -118,6 +117,12 @@ class App:
         paths = [to_fs_path(uri) for uri in uris if uri]
         return tuple(Path(path).resolve() for path in paths if path)
 
+    def _operations(self) -> tuple[Operation, ...]:
+        from cmt_lsp.server.operations.rows import operations_for
+        from cmt_lsp.server.window import Window
+
+        return operations_for(Window(self))
+
     def _on_initialized(self) -> None:
         params = self.server.peer.initialize_params
         options = params.initialization_options if params else None
@@ -126,8 +131,9 @@ class App:
 
     async def _wake(self) -> None:
         """Bring up what the first question needs, lightest first."""
-        self._log = self._start_log()
         self.manager.warm_up()
+        self._log = self._start_log()
+        self.server.hooks.table.rows  # noqa: B018 - imported now, so that the first request does not wait for it
         self._tell_once()
         await self._watch_for_a_stall()
 
@@ -184,6 +190,8 @@ class App:
 def error_of(error: BaseException) -> RpcError | None:
     """What the editor is told of an error; None for faults that only the log may know."""
     if isinstance(error, CmtError):
+        from cmt_lsp.server.shapes import error_code, error_data
+
         return RpcError(error_code(error), error.message, error_data(error))
     return None
 
@@ -193,7 +201,7 @@ def advertised() -> dict[str, Any]:
     return {
         "version": CONTRACT_VERSION,
         "serverVersion": __version__,
-        "operations": [row.method for row in TABLE],
+        "operations": list(METHODS),
         "limits": {"messageBytes": MAX_BODY, "statusPerSecond": 4},
     }
 

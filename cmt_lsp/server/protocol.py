@@ -41,7 +41,7 @@ from cmt_lsp.server.peer import Peer, WorkDone
 from cmt_lsp.server.table import Caller, Operation, OperationTable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
     from cattrs import Converter
@@ -88,7 +88,8 @@ def build_server(
     *,
     name: str,
     version: str,
-    operations: Sequence[Operation],
+    methods: Sequence[str],
+    operations: Callable[[], Iterable[Operation]],
     error_of: Callable[[BaseException], RpcError | None],
     experimental: Callable[[], dict[str, Any]],
     on_initialized: Callable[[], None],
@@ -96,11 +97,12 @@ def build_server(
 ) -> CmtLanguageServer:
     """A server that serves every operation as request and as command; start it with `transport.serve`.
 
+    `methods` names the operations, and `operations` gives their rows when the first one is asked for.
     `error_of` turns an exception of an operation into its answer, None for faults that only the log may know.
     `experimental` gives what `initialize` advertises as `capabilities.experimental.cmt`. `on_initialized` is called
     once, on the loop, when the editor is ready. `on_stop` is awaited once, with the reason, before the process ends.
     """
-    hooks = Hooks(OperationTable(operations), error_of, experimental, on_initialized, on_stop)
+    hooks = Hooks(OperationTable(methods, operations), error_of, experimental, on_initialized, on_stop)
     return CmtLanguageServer(name, version, hooks)
 
 

@@ -67,7 +67,7 @@ def class_schema(cls: Any) -> dict[str, Any]:
 
 def build_schema() -> dict[str, Any]:
     """The whole document: every type, and which types each operation and notification speaks."""
-    from cmt_lsp.server.operations import TABLE
+    from cmt_lsp.server.operations.rows import TABLE
 
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

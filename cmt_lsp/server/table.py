@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -38,42 +39,51 @@ class Operation:
     """
 
     method: str
-    """As a request, `cmt/session/create`."""
+    """As a request, `cmt/session/create`; as a command, `cmt.session.create`."""
     params: type
     """An attrs class of the wire contract."""
     result: Any
     """What `run` returns: an attrs class, or None."""
     run: Callable[[Caller, Any], Awaitable[Any]]
 
-    @property
-    def command(self) -> str:
-        """As a command, `cmt.session.create`."""
-        return self.method.replace("/", ".")
 
 
 class OperationTable:
-    """Finds rows by method and by command, and decodes what they are given."""
+    """Finds rows by method and by command, and decodes what they are given.
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
-        rows = tuple(operations)
-        self._by_method = {row.method: row for row in rows}
-        self._by_command = {row.command: row for row in rows}
-        if len(self._by_method) != len(rows) or len(self._by_command) != len(rows):
+    The rows are loaded when the first one is asked for: their types take longer to import than everything else that
+    has to be there before `initialize` can be answered, which needs no more than the names.
+    """
+
+    def __init__(self, methods: Sequence[str], load: Callable[[], Iterable[Operation]]) -> None:
+        """`load` gives one row for each of `methods`, in their order; anything else is a ValueError at that time."""
+        self._commands = {method.replace("/", "."): method for method in methods}
+        if len(self._commands) != len(methods):
             raise ValueError("two operations share a name")
+        self._load = load
         self.converter = wire_converter()
 
     @property
     def commands(self) -> list[str]:
         """Every command, in the order of the table."""
-        return list(self._by_command)
+        return list(self._commands)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Operation]:
+        """Every row by its method."""
+        rows = {row.method: row for row in self._load()}
+        if list(rows) != list(self._commands.values()):
+            raise ValueError("the rows are not those that were announced")
+        return rows
 
     def method(self, name: str) -> Operation | None:
         """The row that serves a request."""
-        return self._by_method.get(name)
+        return self.rows.get(name) if name in self._commands.values() else None
 
     def command(self, name: str) -> Operation | None:
         """The row that serves a command."""
-        return self._by_command.get(name)
+        method = self._commands.get(name)
+        return None if method is None else self.rows[method]
 
     def decode(self, row: Operation, given: object) -> tuple[Any, Token | None, Token | None]:
         """Params, partial-result token and work-done token; raises `BadValueError` with the place.

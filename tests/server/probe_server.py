@@ -124,12 +124,20 @@ async def who(caller: Caller, _: Empty) -> Any:
     }
 
 
+def note(event: str) -> None:
+    """Tell an event, also to those who do not read our output."""
+    events.append(event)
+    if path := os.environ.get("PROBE_EVENT_FILE"):
+        with open(path, "a") as out:  # noqa: PTH123
+            out.write(event + "\n")
+
+
 async def nap(_: Caller, params: SleepParams) -> Any:
-    events.append("nap began")
+    note("nap began")
     try:
         await asyncio.sleep(params.seconds)
     except asyncio.CancelledError:
-        events.append("nap cancelled")
+        note("nap cancelled")
         if params.on_cancel == "obey":
             raise
         if params.on_cancel == "slowly":
@@ -287,7 +295,8 @@ OPERATIONS = [
 server = build_server(
     name="probe",
     version="1",
-    operations=OPERATIONS,
+    methods=[row.method for row in OPERATIONS],
+    operations=lambda: OPERATIONS,
     error_of=error_of,
     experimental=lambda: {"version": 1, "operations": [row.method for row in OPERATIONS]},
     on_initialized=lambda: events.append("initialized"),

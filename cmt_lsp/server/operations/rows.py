@@ -1,0 +1,52 @@
+"""The one table of operations: types and function of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.server import wire
+from cmt_lsp.server.operations import auth, chat, doctor, models, sessions
+from cmt_lsp.server.table import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cmt_lsp.server.table import Caller
+    from cmt_lsp.server.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation, not yet bound to a window."""
+
+    method: str
+    params: type
+    result: Any
+    run: Callable[[Window, Caller, Any], Awaitable[Any]]
+
+
+TABLE = (
+    Row("cmt/chat", wire.ChatParams, wire.TurnResult | wire.TurnAccepted, chat.chat),
+    Row("cmt/cancel", wire.CancelParams, wire.CancelResult, chat.cancel),
+    Row("cmt/retry", wire.RetryParams, wire.TurnResult | wire.TurnAccepted, chat.retry),
+    Row("cmt/preview", wire.ChatParams, wire.PreviewResult, chat.preview),
+    Row("cmt/session/create", wire.SessionCreateParams, wire.Session, sessions.create),
+    Row("cmt/session/list", wire.SessionListParams, wire.SessionListResult, sessions.list_sessions),
+    Row("cmt/session/get", wire.SessionGetParams, wire.SessionGetResult, sessions.get),
+    Row("cmt/session/update", wire.SessionUpdateParams, wire.Session, sessions.update),
+    Row("cmt/session/fork", wire.SessionForkParams, wire.Session, sessions.fork),
+    Row("cmt/session/clear", wire.SessionParams, wire.Session, sessions.clear),
+    Row("cmt/session/delete", wire.SessionParams, wire.Empty, sessions.delete),
+    Row("cmt/session/export", wire.SessionExportParams, wire.SessionExportResult, sessions.export),
+    Row("cmt/models", wire.ModelsParams, wire.ModelsResult, models.models),
+    Row("cmt/auth/set", wire.AuthSetParams, wire.Empty, auth.set_key),
+    Row("cmt/auth/status", wire.Empty, wire.AuthStatusResult, auth.status),
+    Row("cmt/doctor", wire.Empty, wire.DoctorResult, doctor.doctor),
+)
+
+
+def operations_for(window: Window) -> tuple[Operation, ...]:
+    """The table, bound to the window it works on."""
+    return tuple(Operation(row.method, row.params, row.result, partial(row.run, window)) for row in TABLE)
