@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import CmtError
 
 if TYPE_CHECKING:
     from cmt_lsp.api.anthropic_client import AnthropicClient
@@ -19,14 +23,19 @@ class Clients:
         self._given = given
         self._made: dict[str, AnthropicClient] = {}
         self._granted: dict[str, Credentials] = {}
+        self._making = threading.Lock()
 
     def warm_up(self, settings: Settings) -> None:
         """Load what the first request needs, in the background; opens no connection and runs no command."""
-        client = self._given
-        if client is None:
+        if self._given is not None:
+            self._given.warm_up()
+            return
+        try:
             access = self.keys.known(settings)
-            client = self._at(access.endpoint if access is not None else self.keys.user_endpoint(settings))
-        client.warm_up()
+        except CmtError:
+            access = None  # a malformed key is told to whoever asks the first question
+        endpoint = access.endpoint if access is not None else self.keys.user_endpoint(settings)
+        threading.Thread(target=lambda: self._at(endpoint).warm_up(), name="cmt-clients", daemon=True).start()
 
     async def for_request(self, settings: Settings) -> tuple[AnthropicClient, Access | None]:
         """The client of the endpoint whose key is in force; MissingKeyError, AuthError."""
@@ -34,18 +43,22 @@ class Clients:
             return self._given, None
         access = await self.keys.access(settings)
         self._granted[access.endpoint] = access.credentials
-        return self._at(access.endpoint), access
+        if access.endpoint in self._made:
+            return self._made[access.endpoint], access
+        return await asyncio.to_thread(self._at, access.endpoint), access
 
     async def aclose(self) -> None:
         """Close this loop's connections of the clients made here; a given client is its owner's to close."""
-        for client in self._made.values():
+        for client in list(self._made.values()):
             await client.aclose()
 
     def _at(self, endpoint: str) -> AnthropicClient:
-        if endpoint not in self._made:
-            from cmt_lsp.api.anthropic_client import AnthropicClient
+        """The endpoint's client; on a thread, for the import alone takes a tenth of a second."""
+        with self._making:
+            if endpoint not in self._made:
+                from cmt_lsp.api.anthropic_client import AnthropicClient
 
-            self._made[endpoint] = AnthropicClient(
-                base_url=endpoint, credentials=lambda: self._granted.get(endpoint)
-            )
-        return self._made[endpoint]
+                self._made[endpoint] = AnthropicClient(
+                    base_url=endpoint, credentials=lambda: self._granted.get(endpoint)
+                )
+            return self._made[endpoint]

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from cmt_lsp.core.turn import CancelReason, TurnEvent, TurnResult
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Live:
-    """A running turn with all that its end needs."""
+    """A running turn with all that its end needs; without a repr, since asyncio's debug log would show the question."""
 
     turn: Turn
     draft: Draft
