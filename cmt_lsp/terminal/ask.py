@@ -18,7 +18,7 @@ from typing import Any
 from cmt_lsp.terminal.connection import TroubleError
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
 from cmt_lsp.terminal.outcome import exit_code
-from cmt_lsp.terminal.render import StatusLine, clean, say_note, summary, waiting, wants_colour
+from cmt_lsp.terminal.render import StatusLine, Wait, clean, say_note, summary, waiting, wants_colour
 from cmt_lsp.terminal.window import Window, open_window, read_document
 
 CANCEL_SECONDS = 5.0  # a server settles a cancelled turn in far less
@@ -138,7 +138,7 @@ class _Asking:
     async def _converse(
         self, params: dict[str, Any], parts: Sequence[FilePart], command: Sequence[str] | None
     ) -> int:
-        self._status.say("starting")
+        self._status.say(Wait("starting"))
         async with open_window(Path.cwd(), command=command, tell=self._tell) as window:
             if parts:
                 uris = [window.open_document(part.path, part.text) for part in parts]
@@ -156,12 +156,11 @@ class _Asking:
         """One value of the stream: text to standard output, anything else to the status line."""
         if event.get("kind") == "text":
             if self._question.as_json or not sys.stdout.isatty():
-                self._status.say("receiving")
+                self._status.say(Wait("receiving"))
             if not self._question.as_json:
                 self._write(str(event.get("text", "")))
-        elif (text := waiting(event)) is not None:
-            delay = event.get("delayMs")
-            self._status.say(text, countdown=None if delay is None else delay / 1000)
+        elif (wait := waiting(event)) is not None:
+            self._status.say(wait)
 
     def _tell(self, text: str) -> None:
         self._end_line()
@@ -207,7 +206,7 @@ class _Asking:
         if count == 1 and self._window is not None:
             if sys.stdout.isatty():
                 self._end_line()
-            self._status.say("cancelling")
+            self._status.say(Wait("cancelling"))
             self._helpers.append(asyncio.create_task(self._stop_turn(self._window)))
         elif self._talk is not None:
             self._talk.cancel()

@@ -17,9 +17,13 @@ def exit_code(command: Callable[[], int]) -> int:
 
     A reader of standard output that has seen enough (`| head`) ends the command without a word.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in (
+        (sys.stdin, "replace"),
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=errors)
     try:
         code = command()
         sys.stdout.flush()

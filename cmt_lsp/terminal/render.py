@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t\r"} | {0x7F: "\u2421"}
@@ -86,13 +88,29 @@ def saved(cost: Mapping[str, Any]) -> str:
     return f" (saved {dollars(amount)})" if amount > 0 else f" (caching cost {dollars(-amount)} more so far)"
 
 
-def waiting(event: Mapping[str, Any]) -> str | None:
-    """What the status line says about a value of the stream; None where it says nothing new."""
-    if event.get("kind") == "retry":
-        return f"{event.get('reason', 'failed')}, attempt {event.get('attempt')} of {event.get('maxAttempts')} in"
-    if event.get("kind") == "waiting":
-        return str(event.get("phase", "waiting")).replace("_", " ")
-    return {"started": "sending", "thinking": "thinking"}.get(str(event.get("kind")))
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is being waited for; `left` is in seconds, None where nobody knows."""
+
+    text: str
+    left: float | None = None
+    reason: str = ""
+
+    def line(self, passed: float) -> str:
+        """One line after `passed` seconds of it: the seconds so far, or those that are left."""
+        figure = passed if self.left is None else max(0.0, self.left - passed)
+        return one_line(f"{self.text} {figure:.1f} s{f': {self.reason}' if self.reason else ''}")
+
+
+def waiting(event: Mapping[str, Any]) -> Wait | None:
+    """What a value of the stream says about waiting; None where it says nothing new."""
+    kind = event.get("kind")
+    if kind == "retry":
+        attempt = f"attempt {event.get('attempt', 0) + 1} of {event.get('maxAttempts')} in"  # the event names the failed one
+        return Wait(attempt, event.get("delayMs", 0) / 1000, str(event.get("reason", "")))
+    if kind == "waiting":
+        return Wait(str(event.get("phase", "waiting")).replace("_", " "))
+    return {"started": Wait("sending"), "thinking": Wait("thinking")}.get(str(kind))
 
 
 class StatusLine:
@@ -106,37 +124,42 @@ class StatusLine:
         self._stream = stream
         self._live = stream.isatty() and os.environ.get("TERM", "") != "dumb"
         self._dim, self._plain = (DIM, PLAIN) if colour else ("", "")
-        self._text = ""
+        self._wait: Wait | None = None
         self._since = 0.0
-        self._until: float | None = None
         self._shown = False
 
-    def say(self, text: str, *, countdown: float | None = None) -> None:
-        """Show `text` with the seconds since it was first said, or until `countdown` seconds are over."""
-        now = time.monotonic()
-        if text != self._text or countdown is not None:
-            self._text, self._since = text, now
-            self._until = None if countdown is None else now + countdown
+    def say(self, wait: Wait) -> None:
+        """Show what is being waited for, its seconds counted from when it was first said."""
+        if wait != self._wait:
+            self._wait, self._since = wait, time.monotonic()
         self.draw()
 
     def draw(self) -> None:
         """Write the line again with the time as it is now."""
-        if not self._live or not self._text:
+        if not self._live or self._wait is None:
             return
-        now = time.monotonic()
-        figure = now - self._since if self._until is None else max(0.0, self._until - now)
-        line = one_line(self._text)[: max(10, _columns(self._stream) - 10)]
-        self._stream.write(f"{ERASE}{self._dim}{line} {figure:.1f} s{self._plain}")
+        line = _cut(self._wait.line(time.monotonic() - self._since), _columns(self._stream) - 1)
+        self._stream.write(f"{ERASE}{self._dim}{line}{self._plain}")
         self._stream.flush()
         self._shown = True
 
     def clear(self) -> None:
         """Take the line away; the cursor stands where it began."""
-        self._text = ""
+        self._wait = None
         if self._shown:
             self._stream.write(ERASE)
             self._stream.flush()
             self._shown = False
+
+
+def _cut(line: str, columns: int) -> str:
+    """As much of a line as fits, wide characters counted as two."""
+    used = 0
+    for at, character in enumerate(line):
+        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used > columns:
+            return line[:at]
+    return line
 
 
 def _columns(stream: TextIO) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from cmt_lsp.terminal.render import clean, one_line
+from cmt_lsp.terminal.render import Wait, clean, one_line
 from cmt_lsp.terminal.tables import console
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class Board:
         self._stage = stage
         self._questions = questions
         self._texts = dict.fromkeys(questions, "")
-        self._notes = dict.fromkeys(questions, "")
-        self._until = dict.fromkeys(questions, 0.0)
+        self._waits: dict[str, Wait] = {}
+        self._since = dict.fromkeys(questions, 0.0)
         self._said = dict.fromkeys(questions, 0)
         self._live: Live | None = None
 
@@ -117,20 +117,20 @@ class Board:
     def add(self, name: str, text: str) -> None:
         """More of an answer."""
         self._texts[name] += clean(text)
-        self._notes[name] = ""
+        self._waits.pop(name, None)
         if self._live is None:
             self._print_lines(name, rest=False)
 
-    def note(self, name: str, text: str, *, countdown: float = 0.0) -> None:
-        """What is being waited for; with `countdown`, for how many seconds."""
-        repeated = text == self._notes[name]
-        self._notes[name] = one_line(text)
-        self._until[name] = time.monotonic() + countdown if countdown else 0.0
-        if self._live is None and not repeated:
-            self._print(name, f"... {text}{f' {countdown:.1f} s' if countdown else ''}", "dim")
+    def wait(self, name: str, wait: Wait) -> None:
+        """What is being waited for."""
+        if wait == self._waits.get(name):
+            return
+        self._waits[name], self._since[name] = wait, time.monotonic()
+        if self._live is None:
+            self._print(name, f"... {wait.text if wait.left is None else wait.line(0.0)}", "dim")
 
     def _print_lines(self, name: str, *, rest: bool) -> None:
-        """Print the full lines that were not printed yet, and with `rest` what is left."""
+        """Print the full lines that were not printed yet, and with `rest` what is left; empty ones are spared."""
         from rich.cells import cell_len
 
         text = self._texts[name][self._said[name] :]
@@ -141,7 +141,8 @@ class Board:
                 line, newline = line[: at if at > 0 else PIPED_COLUMNS], " " if at > 0 else ""
             elif not newline and not rest:
                 return
-            self._print(name, line)
+            if line.strip():
+                self._print(name, line)
             self._said[name] += len(line) + len(newline)
             text = text[len(line) + len(newline) :]
 
@@ -184,18 +185,17 @@ class Board:
         )
 
     def _tail(self, name: str, lines: int, width: int) -> Text:
-        """The last lines of an answer, with the note below them."""
+        """The last lines of an answer, with what is being waited for below them."""
         from rich.text import Text
 
-        note = self._notes[name]
-        room = lines - bool(note)
+        wait = self._waits.get(name)
+        room = lines - bool(wait)
         wrapped = Text(self._texts[name].strip("\n")).wrap(self._stage.console, max(10, width))
         shown = Text("\n").join(wrapped[-room:])
-        if note:
-            left = max(0.0, self._until[name] - time.monotonic())
-            shown.append("\n" if shown else "").append(
-                f"{note}{f' {left:.1f} s' if left else ''}", "dim italic"
-            )
+        if wait is not None:
+            line = Text(wait.line(time.monotonic() - self._since[name]), "dim italic")
+            line.truncate(width, overflow="ellipsis")
+            shown.append("\n" if shown else "").append_text(line)
         return shown
 
 

@@ -68,8 +68,8 @@ def _to(board: Board, name: str) -> Handler:
     def show(event: Mapping[str, Any]) -> None:
         if event.get("kind") == "text":
             board.add(name, str(event.get("text", "")))
-        elif (note := waiting(event)) is not None:
-            board.note(name, note, countdown=event.get("delayMs", 0) / 1000)
+        elif (wait := waiting(event)) is not None:
+            board.wait(name, wait)
 
     return show
 

@@ -264,7 +264,7 @@ def test_ctrl_c_before_the_question_was_sent_ends_at_once(scripted: Scripted, te
 
 
 def test_waiting_is_shown_on_a_terminal_and_gone_when_text_comes(scripted: Scripted, terminal: Any) -> None:
-    retry = {"kind": "retry", "attempt": 2, "maxAttempts": 3, "delayMs": 1500, "reason": "overloaded"}
+    retry = {"kind": "retry", "attempt": 1, "maxAttempts": 3, "delayMs": 1500, "reason": "overloaded"}
     acts = [
         ["progress", {"kind": "waiting", "phase": "warming_up", "elapsedMs": 0}],
         ["progress", retry],
@@ -277,7 +277,7 @@ def test_waiting_is_shown_on_a_terminal_and_gone_when_text_comes(scripted: Scrip
     shown = screen.screen
     assert (
         shown.index("warming up 0.0 s")
-        < shown.index("overloaded, attempt 2 of 3 in 1.5 s")
+        < shown.index("attempt 2 of 3 in 1.5 s: overloaded")
         < shown.index("Done.")
     )
     assert shown.endswith("\r\x1b[2KDone.\r\n" + LINE.replace("\n", "\r\n"))

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_peer import turn_result
 
-from cmt_lsp.terminal.render import StatusLine, clean, dollars, one_line, seconds, summary, tokens, waiting
+from cmt_lsp.terminal.render import (
+    StatusLine,
+    Wait,
+    clean,
+    dollars,
+    one_line,
+    seconds,
+    summary,
+    tokens,
+    waiting,
+)
 
 
 @given(st.text(st.characters(codec=None)))
@@ -99,18 +109,20 @@ def test_caching_that_did_not_pay_yet_is_not_called_a_saving() -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        ({"kind": "waiting", "phase": "warming_up"}, "warming up"),
-        ({"kind": "thinking", "text": "hm"}, "thinking"),
+        ({"kind": "waiting", "phase": "warming_up"}, "warming up 1.0 s"),
+        ({"kind": "thinking", "text": "hm"}, "thinking 1.0 s"),
         (
-            {"kind": "retry", "attempt": 2, "maxAttempts": 3, "reason": "overloaded"},
-            "overloaded, attempt 2 of 3 in",
+            {"kind": "retry", "attempt": 1, "maxAttempts": 3, "delayMs": 3000, "reason": "Over\nloaded."},
+            "attempt 2 of 3 in 2.0 s: Over loaded.",
         ),
         ({"kind": "usage"}, None),
         ({"kind": "something new"}, None),
     ],
 )
 def test_each_wait_has_a_name(event: dict[str, object], text: str | None) -> None:
-    assert waiting(event) == text
+    wait = waiting(event)
+
+    assert (wait and wait.line(1.0)) == text
 
 
 class FakeTerminal(io.StringIO):
@@ -128,27 +140,27 @@ def test_the_status_line_is_dim_and_leaves_no_trace(monkeypatch: pytest.MonkeyPa
     stream = FakeTerminal()
     line = StatusLine(stream, colour=True)
 
-    line.say("warming up")
+    line.say(Wait("warming up"))
     line.clear()
     line.draw()
 
     assert stream.getvalue() == "\r\x1b[2K\x1b[2mwarming up 0.0 s\x1b[22m\r\x1b[2K"
 
 
-def test_a_retry_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_counts_down_on_one_line_however_long_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stream = FakeTerminal()
 
-    StatusLine(stream, colour=False).say("overloaded, attempt 2 of 3 in", countdown=4.0)
+    StatusLine(stream, colour=False).say(Wait("attempt 2 of 3 in", 4.0, "漢" * 60))
 
-    assert stream.getvalue() == "\r\x1b[2Koverloaded, attempt 2 of 3 in 4.0 s"
+    assert stream.getvalue() == "\r\x1b[2Kattempt 2 of 3 in 4.0 s: " + "漢" * 27
 
 
 def test_nothing_is_written_where_no_line_can_be_erased(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     dumb, pipe = FakeTerminal(), io.StringIO()
 
-    StatusLine(dumb, colour=True).say("thinking")
-    StatusLine(pipe, colour=True).say("thinking")
+    StatusLine(dumb, colour=True).say(Wait("thinking"))
+    StatusLine(pipe, colour=True).say(Wait("thinking"))
 
     assert dumb.getvalue() == pipe.getvalue() == ""

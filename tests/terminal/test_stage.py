@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from cmt_lsp.terminal.render import Wait
 from cmt_lsp.terminal.stage import Stage
 
 BOARD = """
+from cmt_lsp.terminal.render import Wait
 from cmt_lsp.terminal.stage import Stage
 stage = Stage(no_color=False, picture=False)
 with stage.board({"one": "Who?", "two": "What?"}) as board:
-    board.note("one", "warming up")
+    board.wait("one", Wait("warming up"))
     board.add("one", "Text \\x1b[31mof one. " * 60)
     board.add("two", "Last line of two")
 stage.promise(True, "kept")
@@ -26,8 +28,8 @@ def test_in_a_pipe_two_answers_are_labelled_lines_in_the_order_they_come(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Stage(no_color=True, picture=False).board({"explain": "Why?", "review": "How?"}) as board:
-        board.note("explain", "warming up")
-        board.note("explain", "warming up")
+        board.wait("explain", Wait("warming up"))
+        board.wait("explain", Wait("warming up"))
         board.add("explain", "First line\nsecond")
         board.add("review", "Other line\n")
         board.add("explain", " line\n\nend")
@@ -39,7 +41,6 @@ def test_in_a_pipe_two_answers_are_labelled_lines_in_the_order_they_come(
         "   explain │ First line",
         "   review  │ Other line",
         "   explain │ second line",
-        "   explain │ ",
         "   explain │ end",
     ]
 
