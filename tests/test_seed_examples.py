@@ -154,7 +154,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def run(simulator: Simulator, tmp_path: Path):  # noqa: ANN201
+def run(simulator: Simulator, tmp_path: Path):
     """Run a script in an empty folder with every warning an error; nothing may reach stderr."""
 
     def run_script(script: str) -> str:

@@ -14,11 +14,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from live_turns import ask, start
 
 from cmt_lsp.api.errors import SessionBusyError
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.simulator import Answer, Fault, Simulator
-from live_turns import ask, start
 
 CHILD = """
 import asyncio, json, sys
@@ -39,6 +39,7 @@ async def main():
                 shown.append(1)
                 say("text")
         try:
+            await manager.load(session)
             turn = manager.start_turn(session, TurnRequest(line.strip()), emit)
             result = await turn.result()
             say("done", result.turn_id, result.text)
@@ -173,9 +174,9 @@ async def test_a_kill_at_any_moment_loses_no_finished_turn(
     for _ in range(campaign_size(5, 500)):
         child = Child(*session)
         session = [child.session]
-        for number in range(rng.randint(2, 5)):
+        for number in range(rng.randint(3, 6)):
             child.ask(f"question {number}")
-        for _ in range(rng.randint(0, 4)):
+        for _ in range(rng.randint(0, 6)):
             said = await child.hear()
             acknowledged |= {said[1]} if said[0] == "done" else set()
         await asyncio.sleep(rng.random() * 0.02)

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from live_turns import ask, new_session
 
 from cmt_lsp.api.cache_verdict import CacheVerdict
 from cmt_lsp.api.errors import InternalError, StoreUnavailableError
@@ -26,7 +27,6 @@ from cmt_lsp.core.store import choose_journal_mode
 from cmt_lsp.core.store_thread import Store
 from cmt_lsp.core.turn import Timing
 from cmt_lsp.simulator import Simulator
-from live_turns import ask, new_session
 
 OLD_SQLITE, NEW_SQLITE = (3, 40, 1), (3, 51, 3)
 
@@ -446,7 +446,7 @@ async def test_an_answer_is_shown_though_it_cannot_be_saved_and_is_saved_later(
     assert len(simulator.requests[1].body["messages"]) == 3
     assert manager.get_global_usage()["global_summary"]["requests"] == 2
 
-    state_dir.unlink()
+    await asyncio.to_thread(state_dir.unlink)
     third = await ask(manager, session_id, "three")
 
     assert third.notices == ()

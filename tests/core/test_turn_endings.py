@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from live_turns import Listener, ask, new_session, start
 
 from cmt_lsp.api.errors import (
     BadParamsError,
@@ -23,8 +24,6 @@ from cmt_lsp.api.errors import (
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.turn import AnswerText, Retry, Thinking, TurnRequest, TurnStarted, UsageKnown, Waiting
 from cmt_lsp.simulator import Answer, Fault, Simulator
-
-from live_turns import Listener, ask, new_session, start
 
 
 def rows_on_disk(state_dir: Path) -> list[tuple[str, str]]:
