@@ -327,14 +327,14 @@ def _nano_per_token(usd_per_million: int | Decimal) -> int:
 
 
 @cache
-def _seed_pricing() -> Mapping[str, Mapping[str, float]]:
+def _flat_pricing() -> Mapping[str, Mapping[str, float]]:
     table = _table()
     named = dict(table.by_name)
     named.update({wrong: table.by_name[right] for wrong, right in table.corrections.items()})
-    return MappingProxyType({name: _seed_row(model) for name, model in named.items() if model.prices})
+    return MappingProxyType({name: _flat_row(model) for name, model in named.items() if model.prices})
 
 
-def _seed_row(model: Model) -> Mapping[str, float]:
+def _flat_row(model: Model) -> Mapping[str, float]:
     newest = max(row.valid_from for row in model.prices)
     row = next(row for row in model.prices if row.valid_from == newest and row.above_prompt_tokens == 0)
     return MappingProxyType(
@@ -345,5 +345,5 @@ def _seed_row(model: Model) -> Mapping[str, float]:
 def __getattr__(name: str) -> Mapping[str, Mapping[str, float]]:
     """Build `MODEL_PRICING` at first use, so that importing this module reads no file."""
     if name == "MODEL_PRICING":
-        return _seed_pricing()
+        return _flat_pricing()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

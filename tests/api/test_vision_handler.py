@@ -433,7 +433,7 @@ async def test_cancelling_ends_the_child(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(vision_handler, "_command", lambda: [sys.executable, "-c", script])
     task = asyncio.create_task(VisionHandler().load_image_from_bytes_async(picture("PNG")))
     async with asyncio.timeout(20):
-        while not ready.exists():  # noqa: ASYNC110 - the event is in another process
+        while not ready.exists():  # the event is in another process
             await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
