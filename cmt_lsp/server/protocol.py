@@ -170,7 +170,9 @@ class CmtProtocol(LanguageServerProtocol):
         if (refusal := self._refusal(request)) is not None:
             self.refuse(request.id, refusal)
             return
-        self._initializing |= request.method == types.INITIALIZE  # here, for clients that do not wait for replies
+        self._initializing |= (
+            request.method == types.INITIALIZE
+        )  # here, for clients that do not wait for replies
         self._shutdown |= request.method == types.SHUTDOWN
         task = asyncio.get_running_loop().create_task(self._run(request))
         self._running[request.id] = _Running(task, cancellable=request.method != types.SHUTDOWN)

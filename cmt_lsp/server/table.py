@@ -47,7 +47,6 @@ class Operation:
     run: Callable[[Caller, Any], Awaitable[Any]]
 
 
-
 class OperationTable:
     """Finds rows by method and by command, and decodes what they are given.
 

@@ -1,5 +1,7 @@
 """A language server with nothing but probes: operations that echo, hang, fail and flood."""
 
+# ruff: noqa: E402 - the collector is told before anything heavy is imported
+
 from __future__ import annotations
 
 from cmt_lsp.server.collector import spare_startup
@@ -261,7 +263,7 @@ async def tables(caller: Caller, _: Empty) -> Any:
 
 def error_of(error: BaseException) -> RpcError | None:
     if isinstance(error, OSError):
-        raise ValueError("the hook fails")
+        raise TypeError("the hook fails")
     if isinstance(error, LookupError):
         return RpcError(-32803, "The hook says so.", {"kind": "unknown_session", "retryable": False})
     return None

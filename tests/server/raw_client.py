@@ -52,6 +52,9 @@ class RawClient:
         self._unread: list[dict[str, Any]] = []
         self._reading = threading.Event()
         self._reading.set()
+        self.violation: str | None = None
+        """What the server wrote that is no frame; a test that expects it sets this back to None."""
+        self._closed_output = threading.Event()
         self._stderr: list[bytes] = []
         self._threads = [threading.Thread(target=self._read, daemon=True)]
         if self.process.stderr is not None:
@@ -72,6 +75,7 @@ class RawClient:
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+        assert self.violation is None, self.violation
 
     # --- sending
 
@@ -174,6 +178,14 @@ class RawClient:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
+    def close_output(self) -> None:
+        """Stop reading for good and close the pipe from the server."""
+        self._closed_output.set()
+        self.ask("cmt/echo", {})  # wakes the reader
+        self._threads[0].join(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def stderr(self) -> bytes:
         """What the server wrote to stderr so far."""
         return b"".join(self._stderr)
@@ -186,35 +198,43 @@ class RawClient:
         return int(found[1]) * 1024
 
     def _read(self) -> None:
+        try:
+            self._read_frames()
+        except (ValueError, AssertionError) as error:
+            self.violation = str(error)
+        finally:
+            self._inbox.put(None)
+
+    def _read_frames(self) -> None:
         """Parse the output strictly: the server has no excuse."""
         stream = self.process.stdout
         assert stream is not None
-        buffer = b""
+        buffer = bytearray()
         while True:
             self._reading.wait()
-            data = os.read(stream.fileno(), 65536)
-            if not data:
-                break
+            data = os.read(stream.fileno(), 1 << 20)
+            if not data or self._closed_output.is_set():
+                return
             buffer += data
-            while (end := buffer.find(b"\r\n\r\n")) >= 0:
-                header = buffer[:end]
-                found = re.fullmatch(rb"Content-Length: (\d+)(\r\nContent-Type: [^\r\n]+)?", header)
-                assert found is not None, header
+            while (end := buffer.find(b"\r\n\r\n", 0, 1000)) >= 0:
+                found = _HEADER.fullmatch(buffer[:end])
+                if found is None:
+                    raise ValueError(f"not a header: {bytes(buffer[:end])!r}")
                 length = int(found[1])
                 if len(buffer) < end + 4 + length:
                     break
-                body = buffer[end + 4 : end + 4 + length]
-                buffer = buffer[end + 4 + length :]
-                message = json.loads(body, parse_constant=_refuse)
+                message = json.loads(buffer[end + 4 : end + 4 + length], parse_constant=_refuse)
+                del buffer[: end + 4 + length]
                 self.messages.append(message)
                 self._inbox.put(message)
-        assert not buffer, buffer[:200]
-        self._inbox.put(None)
 
     def _read_stderr(self) -> None:
         assert self.process.stderr is not None
         while data := os.read(self.process.stderr.fileno(), 65536):
             self._stderr.append(data)
+
+
+_HEADER = re.compile(rb"Content-Length: (\d+)(\r\nContent-Type: [^\r\n]+)?")
 
 
 def _refuse(name: str) -> Any:

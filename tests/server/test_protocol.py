@@ -442,9 +442,12 @@ def test_progress_is_shown_cancelled_and_forgotten() -> None:
 
         assert client.answer(asked)["result"] == {"shown": True, "cancelled": True, "open": 0}
         assert begin["params"]["value"] == {"kind": "begin", "title": "Probing", "cancellable": True}
-        assert report[
-            "params"
-        ]["value"] == {"kind": "report", "message": "half way", "cancellable": True, "percentage": 50}
+        assert report["params"]["value"] == {
+            "kind": "report",
+            "message": "half way",
+            "cancellable": True,
+            "percentage": 50,
+        }
         assert {"token": token, "value": {"kind": "end", "message": "done"}} == end["params"]
         assert sum(m.get("method") == "$/progress" for m in client.messages) == 3
 

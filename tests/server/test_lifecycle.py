@@ -1,0 +1,249 @@
+"""Every way to end: in time, with the right exit code, and with the stop hook called once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from raw_client import PROBE, RawClient, frame
+
+from cmt_lsp.server.parent import ParentWatch, process_identity
+
+PROMPT = 5.0
+"""Seconds within which the process must be gone, whatever it is doing."""
+
+
+def shutdown_and_exit(client: RawClient) -> None:
+    assert client.request("shutdown")["result"] is None
+    client.notify("exit")
+
+
+def shutdown_and_exit_at_once(client: RawClient) -> None:
+    client.send_bytes(
+        frame({"jsonrpc": "2.0", "id": "bye", "method": "shutdown"})
+        + frame({"jsonrpc": "2.0", "method": "exit"})
+    )
+
+
+def shutdown_and_end_of_input(client: RawClient) -> None:
+    client.request("shutdown")
+    client.close_input()
+
+
+def exit_alone(client: RawClient) -> None:
+    client.notify("exit")
+
+
+def end_of_input(client: RawClient) -> None:
+    client.close_input()
+
+
+def end_inside_a_frame(client: RawClient) -> None:
+    client.send_bytes(b"Content-Length: 100\r\n\r\n{")
+    client.close_input()
+
+
+def by_signal(number: int) -> Callable[[RawClient], None]:
+    return lambda client: client.process.send_signal(number)
+
+
+ENDS = {
+    "shutdown and exit": (shutdown_and_exit, 0),
+    "shutdown and exit at once": (shutdown_and_exit_at_once, 0),
+    "shutdown and end of input": (shutdown_and_end_of_input, 0),
+    "exit alone": (exit_alone, 1),
+    "end of input": (end_of_input, 1),
+    "end inside a frame": (end_inside_a_frame, 1),
+    "SIGTERM": (by_signal(signal.SIGTERM), 0),
+    "SIGINT": (by_signal(signal.SIGINT), 0),
+    "SIGHUP": (by_signal(signal.SIGHUP), 0),
+}
+
+
+@pytest.mark.parametrize("state", ["idle", "napping", "unread"])
+@pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=ENDS.keys())
+def test_every_end_is_prompt_and_has_its_code(
+    end: Callable[[RawClient], None], code: int, state: str, tmp_path: Path
+) -> None:
+    """Idle, while a request runs, and while the editor does not read; the hook is called exactly once."""
+    stop_file = tmp_path / "stopped"
+    with RawClient(env={"PROBE_STOP_FILE": str(stop_file)}) as client:
+        client.initialize()
+        if state == "napping":
+            client.ask("cmt/nap", {"onCancel": "slowly"})
+            client.command("cmt.echo")
+        if state == "unread" and end not in (shutdown_and_exit, shutdown_and_end_of_input):
+            client.command("cmt.echo")
+            client.stop_reading()
+            client.ask("cmt/flood", {"count": 2000, "size": 1000})
+        began = time.monotonic()
+        end(client)
+
+        assert code == client.exit_code(PROMPT)
+        assert time.monotonic() - began < 2
+        assert 1 == len(stop_file.read_text().splitlines())
+        assert b"" == client.stderr()
+
+
+def test_exit_before_initialize_is_obeyed() -> None:
+    """With code 1, as there was no shutdown."""
+    with RawClient() as client:
+        client.notify("exit")
+
+        assert 1 == client.exit_code(PROMPT)
+
+
+def test_shutdown_cancels_what_runs_and_answers_all() -> None:
+    """The reply to shutdown comes last; a request after it is refused."""
+    with RawClient() as client:
+        client.initialize()
+        obeying, answering = client.ask("cmt/nap"), client.ask("cmt/nap", {"onCancel": "slowly"})
+        command = client.ask("workspace/executeCommand", {"command": "cmt.nap"})
+        bye = client.ask("shutdown")
+        client.answer(bye)
+        late = client.request("cmt/echo")
+        again = client.request("shutdown")
+
+        assert [obeying, command, answering, bye] == [m["id"] for m in client.messages if "id" in m][1:5]
+        assert -32800 == client.answer(obeying)["error"]["code"]
+        assert {"stopReason": "cancelled"} == client.answer(answering)["result"]
+        assert [-32600, -32600] == [late["error"]["code"], again["error"]["code"]]
+
+
+def test_a_slow_stop_hook_delays_shutdown_by_a_second_at_most() -> None:
+    """VS Code kills the process two seconds after asking; the hook goes on until the exit."""
+    with RawClient(env={"PROBE_STOP_SECONDS": "1.5"}) as client:
+        client.initialize()
+        began = time.monotonic()
+        client.request("shutdown")
+        assert time.monotonic() - began < 1.4
+        client.notify("exit")
+
+        assert 0 == client.exit_code(PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"PROBE_STOP_SECONDS": "60"}, ("cmt/echo", {})),
+        ({}, ("cmt/block", {"seconds": 60})),
+        ({"PROBE_HANG_AFTER": "60"}, ("cmt/echo", {})),
+    ],
+    ids=["the stop hook hangs", "the loop hangs", "the interpreter hangs"],
+)
+@pytest.mark.parametrize(
+    "end", [exit_alone, by_signal(signal.SIGTERM), end_of_input], ids=["exit", "SIGTERM", "EOF"]
+)
+def test_a_hang_is_ended_by_force(
+    end: Callable[[RawClient], None], environment: dict[str, str], message: tuple[str, object]
+) -> None:
+    """Within five seconds; a loop that hangs cannot hear `exit`, only the end of input or a signal."""
+    with RawClient(env=environment) as client:
+        client.initialize()
+        client.result("cmt/echo", {})
+        client.ask(*message)
+        if end is exit_alone and message[0] == "cmt/block":
+            client.close_input()
+        else:
+            end(client)
+
+        assert client.exit_code(PROMPT + 0.5) in (0, 1)
+
+
+def test_two_signals_end_no_sooner_and_no_later(tmp_path: Path) -> None:
+    """An impatient person does not break into the settling of affairs."""
+    stop_file = tmp_path / "stopped"
+    with RawClient(env={"PROBE_STOP_FILE": str(stop_file), "PROBE_STOP_SECONDS": "0.5"}) as client:
+        client.initialize()
+        client.process.send_signal(signal.SIGINT)
+        client.process.send_signal(signal.SIGTERM)
+        client.process.send_signal(signal.SIGINT)
+
+        assert 0 == client.exit_code(PROMPT)
+        assert 1 == len(stop_file.read_text().splitlines())
+
+
+# --- the editor dies
+
+
+EDITOR = """
+import json, os, subprocess, sys, time
+server = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE)
+holder = subprocess.Popen(["sleep", "60"], pass_fds=[server.stdin.fileno()])
+process_id = os.getpid() if sys.argv[1] == "own" else None
+body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize",
+                   "params": {"processId": process_id, "capabilities": {}}}).encode()
+server.stdin.write(b"Content-Length: %d\\r\\n\\r\\n%b" % (len(body), body))
+server.stdin.flush()
+print(server.pid, holder.pid, file=sys.stderr, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("said", ["own", "none"])
+def test_an_editor_that_dies_takes_the_server_along(said: str, tmp_path: Path) -> None:
+    """Also while another process holds the pipe open, and whether or not the editor told its id."""
+    stop_file = tmp_path / "stopped"
+    with RawClient(
+        [sys.executable, "-c", EDITOR, said, *PROBE], env={"PROBE_STOP_FILE": str(stop_file)}
+    ) as editor:
+        editor.answer(1)
+        server, holder = map(int, editor.stderr().split())
+        try:
+            editor.process.kill()
+            editor.process.wait()
+            wait_for_end(server, 3.0)
+        finally:
+            os.kill(holder, signal.SIGKILL)
+
+        assert "gone" in stop_file.read_text()
+
+
+def test_an_editor_named_by_id_is_watched_though_it_is_no_parent(tmp_path: Path) -> None:
+    """A wrapper between the two hides the death of the editor from the parent's id."""
+    stop_file = tmp_path / "stopped"
+    with (
+        subprocess.Popen(["sleep", "60"]) as editor,
+        RawClient(env={"PROBE_STOP_FILE": str(stop_file)}) as client,
+    ):
+        client.initialize(processId=editor.pid)
+        client.result("cmt/echo", {})
+        editor.kill()  # not yet reaped: a zombie counts as gone
+
+        assert 1 == client.exit_code(3.0)
+        assert "the editor's process is gone\n" == stop_file.read_text()
+
+
+@pytest.mark.parametrize("process_id", [2**22 + 1, 0, -1, 2**40])
+def test_an_id_that_cannot_be_seen_is_not_watched(process_id: int) -> None:
+    """The id of another container must not end the session at once."""
+    watch = ParentWatch()
+    watch.watch(process_id)
+
+    assert watch.gone() is None
+
+
+def test_an_id_that_is_used_again_is_not_the_editor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The start time tells them apart."""
+    watch = ParentWatch()
+    watch.watch(os.getpid())
+    assert watch.gone() is None
+    with subprocess.Popen(["sleep", "60"]) as other:
+        assert process_identity(other.pid) not in (None, process_identity(os.getpid()))
+        watch._identity = process_identity(other.pid)
+        assert "the editor's process is gone" == watch.gone()
+        other.kill()
+
+
+def wait_for_end(process_id: int, patience: float) -> None:
+    """Wait until a process that is not our child is gone."""
+    deadline = time.monotonic() + patience
+    while process_identity(process_id) is not None:
+        assert time.monotonic() < deadline, "still alive"
+        time.sleep(0.02)
