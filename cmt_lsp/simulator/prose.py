@@ -16,6 +16,10 @@ from cmt_lsp.simulator.prompt import Prompt, content_blocks
 
 OPENING = "This answer comes from the cmt_lsp simulator, not from Claude: it is made from your prompt by fixed rules."
 
+LOOKED_AT = 16_000
+ASKED_WITHIN = 500
+"""Characters. The patterns below take time with the square of a hostile text, and prompts can have megabytes."""
+
 _FILE = re.compile(r"(?<![\w/.-])[\w/.-]*[\w-]\.(?:py|pyi|ts|tsx|js|jsx|lua|rs|go|c|h|cpp|hpp|java|rb|php|sh|toml|yaml|"
                    r"yml|json|md|txt|sql|html|css|ex|hs|kt|swift|vim|el)\b")  # fmt: skip
 _SYMBOL = re.compile(
@@ -24,6 +28,7 @@ _SYMBOL = re.compile(
     re.MULTILINE,
 )
 _FENCE = re.compile(r"```(\w*)[^\n]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+_TAG = re.compile(r"^<([\w-]+)[^>\n]*>\n", re.MULTILINE)
 _LANGUAGES = {"py": "python", "pyi": "python", "ts": "typescript", "tsx": "tsx", "js": "javascript", "rs": "rust",
               "md": "markdown", "rb": "ruby", "sh": "sh", "yml": "yaml"}  # fmt: skip
 
@@ -45,9 +50,9 @@ def look(body: Mapping[str, Any]) -> Sighting:
     """Read the newest user turn."""
     newest = next((m for m in reversed(body["messages"]) if m["role"] == "user"), {"content": ""})
     blocks = [block for _, block in content_blocks(newest["content"], "")]
-    texts = [block["text"] for block in blocks if block.get("type") == "text"]
+    texts = [_beginning(block["text"]) for block in blocks if block.get("type") == "text"]
     everything = "\n".join(texts)
-    files = tuple(dict.fromkeys(_FILE.findall(everything)))
+    files = tuple(dict.fromkeys(_name(file) for file in _FILE.findall(everything)))
     language, code = _code(texts)
     return Sighting(
         question=_question(texts),
@@ -60,21 +65,48 @@ def look(body: Mapping[str, Any]) -> Sighting:
     )
 
 
+def _beginning(text: str) -> str:
+    """As much of a text as is looked at: its beginning, and its end where the question stands."""
+    return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - ASKED_WITHIN]}\n{text[-ASKED_WITHIN:]}"
+
+
+def _name(file: str) -> str:
+    """A path as people write it: what a file URI leaves of its slashes is one."""
+    return "/" + file.lstrip("/") if file.startswith("/") else file
+
+
 def _question(texts: list[str]) -> str:
     """The last line of prose, which is where people ask."""
     outside = _FENCE.sub("\n", texts[-1] if texts else "")
+    for inside in _tagged(outside):
+        outside = outside.replace(inside, "")
     lines = [line.strip() for line in outside.splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
 
 
 def _code(texts: list[str]) -> tuple[str, str]:
-    """The newest fenced code, else the longest earlier block of several lines."""
-    fenced = [match for text in texts for match in _FENCE.findall(text)]
-    if fenced:
-        language, code = fenced[-1]
-        return language, code.rstrip()
+    """The newest code between fences or tags, else the longest earlier block of several lines."""
+    for text in reversed(texts):
+        for language, code in [
+            *_FENCE.findall(text)[-1:],
+            *(("", code) for code in _tagged(text)[-1:]),
+        ]:
+            if code.strip():
+                return language, code.rstrip()
     longest = max((text for text in texts[:-1] if "\n" in text.strip()), key=len, default="")
     return "", longest.strip("\n")
+
+
+def _tagged(text: str) -> list[str]:
+    """What stands between a tag on a line of its own and its end."""
+    found, at = [], 0
+    while (opening := _TAG.search(text, at)) is not None:
+        start = opening.end()
+        end = text.find(f"</{opening[1]}>", start)
+        if end >= 0:
+            found.append(text[start:end])
+        at = max(start, end)
+    return found
 
 
 def _language(files: tuple[str, ...]) -> str:
@@ -85,9 +117,9 @@ def _language(files: tuple[str, ...]) -> str:
 def default_answer(body: Mapping[str, Any], prompt: Prompt) -> Answer:
     """The simulator's own answer to a request."""
     seen = look(body)
-    thinking = f"A prompt of {prompt.tokens} tokens. {_subject(seen)} Then a short answer." if thinks(
-        body, prompt.model
-    ) else None  # fmt: skip
+    thinking = f"A prompt of {prompt.tokens} tokens. {_subject(seen)} Then a short answer."
+    if not thinks(body, prompt.model):
+        thinking = ""
     return Answer(text="\n\n".join([OPENING, *_paragraphs(seen, prompt)]), thinking=thinking)
 
 
@@ -117,7 +149,7 @@ def _subject(seen: Sighting) -> str:
 def _about_code(seen: Sighting) -> Iterator[str]:
     lines = seen.code.splitlines()
     shown = min(len(lines), 3 + len(lines) // 10, 12)
-    yield "It begins like this:\n\n" + "\n".join([f"```{seen.language}", *trimmed(lines[:shown]), "```"])
+    yield "It begins like this:\n\n" + _fenced(lines[:shown], seen.language)
     if seen.symbols:
         count = len(seen.symbols)
         names = ", ".join(f"`{name}`" for name in seen.symbols)
@@ -129,9 +161,12 @@ def _about_code(seen: Sighting) -> Iterator[str]:
     yield f"The longest line is line {longest + 1} with {len(lines[longest])} characters."
 
 
-def trimmed(lines: list[str]) -> list[str]:
-    """The lines without the blank ones at the end."""
-    return "\n".join(lines).rstrip().splitlines()
+def _fenced(lines: list[str], language: str) -> str:
+    """A fenced code block that its own code cannot close; blank lines at the end are left out."""
+    code, fence = "\n".join(lines).rstrip(), "```"
+    while fence in code:
+        fence += "`"
+    return f"{fence}{language}\n{code}\n{fence}"
 
 
 def _lines(code: str) -> str:

@@ -216,24 +216,26 @@ class Simulator:
 def simulator_in_thread(*, port: int = 0, **options: Any) -> Iterator[Simulator]:
     """A running simulator on an event loop of its own in a daemon thread; `options` as for Simulator."""
     simulator = Simulator(**options)
-    started, failures = threading.Event(), deque[BaseException]()
+    started, failures = threading.Event(), list[OSError]()
     loop = asyncio.new_event_loop()
 
     def serve() -> None:
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(simulator.start(port))
-        except BaseException as error:
+        except OSError as error:
             failures.append(error)
-            raise
         finally:
             started.set()
-        loop.run_forever()
+        if not failures:
+            loop.run_forever()
+        loop.close()
 
     thread = threading.Thread(target=serve, name="simulator", daemon=True)
     thread.start()
     started.wait()
     if failures:
+        thread.join(10)
         raise failures[0]
     try:
         yield simulator
@@ -241,7 +243,6 @@ def simulator_in_thread(*, port: int = 0, **options: Any) -> Iterator[Simulator]
         asyncio.run_coroutine_threadsafe(simulator.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-        loop.close()
 
 
 async def serve_forever(port: int, announce: Callable[[str], None], **options: Any) -> None:

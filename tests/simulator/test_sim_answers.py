@@ -178,6 +178,20 @@ def test_the_default_answer_quotes_a_block_that_is_not_fenced_and_counts_picture
     assert "\u201cWhy?\u201d" in text
 
 
-@pytest.mark.parametrize("words", ["?", "```", "```\n```", "```x\n\n\n```", "\u200b x", "a\n" * 3000])
+def test_the_default_answer_sees_what_stands_between_tags(sim: Simulator) -> None:
+    code = "class Shelf:\n    books = []\n    x < 3 > y"
+    attached = f"Selection from src/shelf.py, lines 3 to 5\n<attached-1f>\n{code}\n</attached-1f>"
+    blocks = [{"type": "text", "text": attached}, {"type": "text", "text": "Explain."}]
+    text = ask(sim.base_url, message(blocks, stream=True)).text
+
+    assert "I see 3 lines of code from `src/shelf.py`." in text
+    assert "```python\nclass Shelf:\n    books = []\n" in text
+    assert "attached-1f" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["?", "<a>\n<a>\n", "file:///x/y.py", "```", "```\n```", "```x\n\n\n```", "\u200b x", "a\n" * 3000],
+)
 def test_the_default_answer_copes_with_anything(sim: Simulator, words: str) -> None:
     assert ask(sim.base_url, message(words)).status == 200
