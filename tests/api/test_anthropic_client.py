@@ -677,6 +677,33 @@ async def test_the_environment_changes_no_byte_of_a_request_and_logs_nothing() -
     ]
 
 
+async def test_a_proxy_of_the_environment_counts_for_https_and_not_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scripted([whole(b"", "407 Proxy Authentication Required")]) as proxy, scripted(OK) as server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        error = await failure_of(AnthropicClient(CANARY, base_url="https://api.invalid"))
+        await ask(client_of(server))
+
+        assert "proxy" in error.message
+        assert [head.splitlines()[0] for head in proxy.heads] == [b"CONNECT api.invalid:443 HTTP/1.1"]
+        assert CANARY.encode() not in proxy.heads[0]
+
+
+async def test_a_server_without_tls_behind_https_is_told() -> None:
+    def speak_first(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(speak_first, "127.0.0.1", 0) as listening:
+        url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        error = await failure_of(AnthropicClient(CANARY, base_url=url, retry=ONCE))
+
+    assert type(error) is errors.NetworkError
+    assert "secure connection" in error.message
+
+
 async def test_without_any_argument_key_and_address_of_the_environment_go_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
