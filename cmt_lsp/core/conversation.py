@@ -15,6 +15,7 @@ from cmt_lsp.core.history import (
     prefix_digest,
     sent_turns,
 )
+from cmt_lsp.core.transcripts import sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.models import Model
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.records import SessionRecord, TurnRecord
+    from cmt_lsp.core.transcripts import SessionRow
 
 _ADAPTIVE = ("adaptive", "adaptive-always")
 _NAME_LENGTH = 60
@@ -49,6 +51,8 @@ class ConversationManager:
         self.turns = turns
         self.last_sent: SentPrompt | None = None
         """What the session's last request left in the prompt cache."""
+        self.file_number = 0
+        """Which of the store's files, counted, holds this session."""
         self.unsaved = False
         """True after a change of this session could not be written."""
         self._weighed: tuple[tuple[TurnRecord, ...] | None, int] = (None, 0)
@@ -122,6 +126,11 @@ class ConversationManager:
             estimated_tokens=fit.tokens,
             notices=_pruning_notice(fit.dropped),
         )
+
+    @property
+    def row(self) -> SessionRow:
+        """The session with the sums over its turns."""
+        return (self.record, *sums([(turn.usage, turn.cost) for turn in self.loaded]))
 
     def index_of(self, turn_id: str) -> int:
         """Where a turn stands among the turns; UnknownTurnError."""

@@ -17,10 +17,9 @@ from cmt_lsp.api.errors import (
     StoreUnavailableError,
     UnknownTurnError,
 )
-from cmt_lsp.api.models import all_models, resolve_model
-from cmt_lsp.api.surrogates import mend
+from cmt_lsp.api.models import all_models
+from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
-from cmt_lsp.core import transcripts
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
@@ -30,14 +29,13 @@ from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources, load_images
 from cmt_lsp.core.preview import preview_blocks
-from cmt_lsp.core.records import SessionInfo, SessionRecord
+from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.session_locks import SessionLocks
 from cmt_lsp.core.shelf import SessionShelf
 from cmt_lsp.core.state_dir import find_state_dir
 from cmt_lsp.core.store_thread import Store
 from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
-from cmt_lsp.core.usage_report import tracker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,24 +43,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
-    from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.images import AnyImage
-    from cmt_lsp.core.records import SessionState, TurnRecord
+    from cmt_lsp.core.records import SessionRecord, SessionState, TurnRecord
     from cmt_lsp.core.settings import Settings
+    from cmt_lsp.core.transcripts import SessionRow
     from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnResult
 
     _Infos = list[SessionInfo]
-    _MoneyRows = list[tuple[str, str, float, Usage, Cost]]
+    _ServedModels = list[dict[str, Any]]
 
 T = TypeVar("T")
 Scope = Literal["window", "workspace", "all"]
 ExportFormat = Literal["markdown", "json"]
-
-NEW_SESSION = "New session"
-NAME_LIMIT = 200
-_BLOCKING_SECONDS = 5.0
 
 
 class APISessionManager:
@@ -154,13 +148,12 @@ class APISessionManager:
 
     def get_global_usage(self) -> dict[str, Any]:
         """Token counts and money of all recorded sessions: `global_summary`, and the same by session."""
-        return tracker_of(self._money_rows()).report()
+        return self._report(None)
 
     def get_session_usage(self, session_id: str) -> dict[str, Any]:
         """The same counts of one session; UnknownSessionError."""
         self._shelf.at_once(session_id)
-        report = tracker_of(row for row in self._money_rows() if row[0] == session_id).report()
-        figures: dict[str, Any] = report["global_summary"]
+        figures: dict[str, Any] = self._report(session_id)["global_summary"]
         return figures
 
     # Turns
@@ -208,7 +201,7 @@ class APISessionManager:
     async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]:
         """The blocks a turn would send, in order, each with its origin and estimated tokens; sends nothing."""
         if session_id is None:
-            conversation = ConversationManager(self._new_record(None, None, None, None))
+            conversation = ConversationManager(self._new_record())
         else:
             conversation = await self._shelf.load(session_id)
         draft = draft_of(request, conversation.record.model, self._settings, self._today())
@@ -254,21 +247,12 @@ class APISessionManager:
         """Sessions, last used first: of this process, of one workspace, or all; `query` is sought in name and text."""
         if scope not in ("window", "workspace", "all"):
             raise BadParamsError("scope must be one of window, workspace, all.")
-        workspaces = [_real_path(workspace)] if scope == "workspace" else None
-        try:
-            rows = await self._shelf.read(
-                partial(transcripts.list_sessions, workspaces=workspaces, query=query)
-            )
-        except StoreUnavailableError as error:
-            self._notices.append(error.message)
-            rows = []
-        infos = {row[0].id: _info_of(row, "idle") for row in rows}
-        for conversation in self._shelf.unsaved():
-            infos.pop(conversation.record.id, None)
-            if conversation.matches(workspaces, query):
-                infos[conversation.record.id] = self._info(conversation)
-        found = [info for info in infos.values() if scope != "window" or info.id in self._shelf.window]
-        return self._with_states(sorted(found, key=lambda info: (info.updated_at, info.id), reverse=True))
+        workspaces = [births.real_path(workspace)] if scope == "workspace" else None
+        rows, notice = await self._shelf.listing(workspaces, query)
+        self._notices += [notice] if notice else []
+        window = self._shelf.window
+        infos = [_info_of(row) for row in rows if scope != "window" or row[0].id in window]
+        return self._with_states(sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True))
 
     async def get(
         self, session_id: str, from_turn: str | None = None
@@ -291,9 +275,9 @@ class APISessionManager:
         """Change what is not None; an empty `system_prompt` removes it. The history stays."""
         conversation = await self._shelf.load(session_id)
         conversation.change(
-            name=None if name is None else _session_name(name),
+            name=None if name is None else births.checked_name(name),
             model=None if model is None else self._model(model),
-            system_prompt=None if system_prompt is None else mend(system_prompt),
+            system_prompt=None if system_prompt is None else births.checked_prompt(system_prompt) or "",
             at=self._clock(),
         )
         change = partial(transcripts.update_session, session=conversation.record)
@@ -304,17 +288,7 @@ class APISessionManager:
         """A new session with the turns up to and with `turn_id` (all when None), their content unchanged."""
         origin = await self._shelf.load(session_id)
         end = len(origin.loaded) if turn_id is None else origin.index_of(turn_id) + 1
-        now = self._clock()
-        record = replace(
-            origin.record,
-            id=new_id(now),
-            name=f"{origin.record.name[: NAME_LIMIT - 7]} (fork)",
-            named=True,
-            created_at=now,
-            updated_at=now,
-            revision=0,
-        )
-        turns = tuple(replace(turn, id=new_id(now), session_id=record.id) for turn in origin.loaded[:end])
+        record, turns = births.fork_of(origin.record, origin.loaded[:end], self._clock())
         conversation, saved = self._shelf.add(record, turns)
         await self._durable(saved)
         return self._info(conversation)
@@ -323,12 +297,7 @@ class APISessionManager:
         """Start afresh in a new session of the same kind; the old one is kept. SessionBusyError."""
         conversation = await self._shelf.load(session_id)
         self._hold_idle(session_id)()
-        old = conversation.record
-        now = self._clock()
-        record = SessionRecord(
-            new_id(now), NEW_SESSION, False, old.model, old.system_prompt, old.workspace, now, now
-        )
-        fresh, saved = self._shelf.add(record)
+        fresh, saved = self._shelf.add(births.afresh(conversation.record, self._clock()))
         await self._durable(saved)
         return self._info(fresh)
 
@@ -348,14 +317,11 @@ class APISessionManager:
     async def export(self, session_id: str, form: ExportFormat) -> tuple[str, str]:
         """A session as one document and a name for its file."""
         conversation = await self._shelf.load(session_id)
+        record, turns = conversation.record, conversation.loaded
         if form == "markdown":
-            return export_markdown(conversation.record, conversation.loaded), suggested_name(
-                conversation.record, "md"
-            )
+            return export_markdown(record, turns), suggested_name(record, "md")
         if form == "json":
-            return export_json(conversation.record, conversation.loaded), suggested_name(
-                conversation.record, "json"
-            )
+            return export_json(record, turns), suggested_name(record, "json")
         raise BadParamsError("format must be one of markdown, json.")
 
     # The whole
@@ -364,6 +330,11 @@ class APISessionManager:
     def settings(self) -> Settings:
         """The settings in force."""
         return self._settings
+
+    async def served_models(self) -> _ServedModels | None:
+        """What the endpoint says of its models, each with an `id`; None where it has no such list."""
+        client, _ = await self._clients.for_request(self._settings)
+        return await client.list_models()
 
     def use_settings(self, settings: Settings) -> None:
         """Take new settings from the next turn on."""
@@ -410,6 +381,13 @@ class APISessionManager:
             turn.cancel("user")
             raise
 
+    def _report(self, session_id: str | None) -> dict[str, Any]:
+        from cmt_lsp.core.usage_report import tracker_of
+
+        rows, notice = self._shelf.money_rows()
+        self._notices += [notice] if notice else []
+        return tracker_of(row for row in rows if session_id in (None, row[0])).report()
+
     def _stop(self, session_id: str) -> None:
         for turn in self.running:
             if turn.session_id == session_id:
@@ -417,29 +395,20 @@ class APISessionManager:
 
     def _new_record(
         self,
-        name: str | None,
-        model: str | None,
-        system_prompt: str | None,
-        workspace: str | Path | None,
+        name: str | None = None,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        workspace: str | Path | None = None,
     ) -> SessionRecord:
-        now = self._clock()
-        prompt = self._settings.system_prompt if system_prompt is None else mend(system_prompt)
-        return SessionRecord(
-            id=new_id(now),
-            name=NEW_SESSION if name is None else _session_name(name),
-            named=name is not None,
-            model=self._model(self._settings.model if model is None else model),
-            system_prompt=prompt or None,
-            workspace=_real_path(workspace),
-            created_at=now,
-            updated_at=now,
-        )
+        chosen = self._model(self._settings.model if model is None else model)
+        prompt = self._settings.system_prompt if system_prompt is None else system_prompt
+        return births.new_session(self._clock(), name, chosen, prompt, workspace)
 
     def _model(self, name: str) -> str:
-        resolved = resolve_model(str(checked("model", name)), self._today())
-        if resolved.notice and resolved.notice not in self._notices:
-            self._notices.append(resolved.notice)
-        return resolved.id
+        model, notice = births.checked_model(name, self._today())
+        if notice and notice not in self._notices:
+            self._notices.append(notice)
+        return model
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock(), UTC).date()
@@ -465,9 +434,7 @@ class APISessionManager:
             self._notices.append(f"not saved: {error.message}")
 
     def _info(self, conversation: ConversationManager) -> SessionInfo:
-        turns = conversation.loaded
-        row = (conversation.record, *transcripts.sums([(turn.usage, turn.cost) for turn in turns]))
-        return self._with_states([_info_of(row, "idle")])[0]
+        return self._with_states([_info_of(conversation.row)])[0]
 
     def _with_states(self, infos: _Infos) -> _Infos:
         others = [info.id for info in infos if not self._runner.is_busy(info.id)]
@@ -475,22 +442,6 @@ class APISessionManager:
         states: dict[str, SessionState] = dict.fromkeys(elsewhere, "elsewhere")
         states |= {info.id: "busy" for info in infos if self._runner.is_busy(info.id)}
         return [replace(info, state=states.get(info.id, "idle")) for info in infos]
-
-    def _money_rows(self) -> _MoneyRows:
-        """Every turn's money: the store's, and memory's where the store is behind."""
-        try:
-            rows = self._store.submit(transcripts.read_money).result(_BLOCKING_SECONDS)
-        except (StoreUnavailableError, TimeoutError) as error:
-            self._notices.append(str(error) or "The session store does not answer.")
-            rows = []
-        behind = self._shelf.unsaved()
-        ids = {conversation.record.id for conversation in behind}
-        rows = [row for row in rows if row[0] not in ids]
-        return rows + [
-            (turn.session_id, turn.model, turn.started_at, turn.usage, turn.cost)
-            for conversation in behind
-            for turn in conversation.loaded
-        ]
 
 
 def _with_arguments(settings: Settings, default_model: str | None, caching: bool) -> Settings:
@@ -502,23 +453,7 @@ def _counts(usage: Usage) -> tuple[int, int, int]:
     return usage.total_input_tokens, usage.output_tokens, usage.cache_read_input_tokens
 
 
-def _session_name(name: str) -> str:
-    if not isinstance(name, str) or not name.strip() or len(name) > NAME_LIMIT:
-        raise BadParamsError(f"name must be a text of 1 to {NAME_LIMIT} characters.")
-    return " ".join(mend(name).split())
-
-
-def _real_path(workspace: str | Path | None) -> str | None:
-    """Links resolved, so that one folder has one name."""
-    if workspace is None:
-        return None
-    try:
-        return mend(os.path.realpath(workspace))
-    except (ValueError, TypeError) as error:
-        raise BadParamsError("workspaceFolder is not a usable path; give an absolute path.") from error
-
-
-def _info_of(row: tuple[SessionRecord, int, Usage, Cost], state: SessionState) -> SessionInfo:
+def _info_of(row: SessionRow) -> SessionInfo:
     record, turns, usage, cost = row
     return SessionInfo(
         id=record.id,
@@ -529,7 +464,7 @@ def _info_of(row: tuple[SessionRecord, int, Usage, Cost], state: SessionState) -
         created_at=record.created_at,
         updated_at=record.updated_at,
         turns=turns,
-        state=state,
+        state="idle",
         usage=usage,
         cost=cost,
     )

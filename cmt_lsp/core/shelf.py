@@ -18,18 +18,20 @@ from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.identity import is_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.store import Connection
     from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.transcripts import MoneyRow, SessionRow
 
 T = TypeVar("T")
 
 MEMORY_LIMIT = 64 * 1024 * 1024
 """Bytes of all histories together that are kept in memory."""
 _BLOCKING_SECONDS = 1.0
+_REPORT_SECONDS = 10.0
 
 _History = tuple["SessionRecord", tuple["TurnRecord", ...]]
 
@@ -113,14 +115,44 @@ class SessionShelf:
                 raise
             return
         except UnknownSessionError:
-            if not self.is_unsaved(conversation):
-                self.forget(session_id)
-                raise
-            return
+            if self.is_unsaved(conversation) or self._write_again(conversation):
+                return
+            self.forget(session_id)
+            raise
         # A change of ours since the question makes the answer old.
         if newer is not None and conversation.record.revision == before:
             conversation.record, conversation.turns = newer
         self._trim()
+
+    async def listing(
+        self, workspaces: Sequence[str | None] | None, query: str | None
+    ) -> tuple[list[SessionRow], str | None]:
+        """Sessions by workspace (None: all) and text, and a sentence where the disk does not answer."""
+        notice = None
+        try:
+            found = await self.read(partial(transcripts.list_sessions, workspaces=workspaces, query=query))
+        except StoreUnavailableError as error:
+            found, notice = [], error.message
+        behind = self.unsaved()
+        ids = {conversation.record.id for conversation in behind}
+        fresh = [conversation.row for conversation in behind if conversation.matches(workspaces, query)]
+        return [row for row in found if row[0].id not in ids] + fresh, notice
+
+    def money_rows(self) -> tuple[list[MoneyRow], str | None]:
+        """The figures of every turn, waiting for the disk; and a sentence where that does not answer."""
+        notice = None
+        try:
+            found = self.store.submit(transcripts.read_money).result(_REPORT_SECONDS)
+        except (StoreUnavailableError, FutureTimeoutError) as error:
+            found, notice = [], str(error) or "The session store does not answer."
+        behind = self.unsaved()
+        ids = {conversation.record.id for conversation in behind}
+        fresh = [
+            (turn.session_id, turn.model, turn.started_at, turn.usage, turn.cost)
+            for conversation in behind
+            for turn in conversation.loaded
+        ]
+        return [row for row in found if row[0] not in ids] + fresh, notice
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run a reading job; cancelling the wait cancels a job that has not begun."""
@@ -141,7 +173,17 @@ class SessionShelf:
         self._known.pop(session_id, None)
         self.window.pop(session_id, None)
 
+    def _write_again(self, conversation: ConversationManager) -> bool:
+        """Write a session into a file that took the place of the one that held it; False where none did."""
+        if conversation.turns is None or conversation.file_number == self.store.file_number:
+            return False
+        record, turns = conversation.record, conversation.turns
+        self.save(conversation, partial(transcripts.copy_session, session=record, turns=turns))
+        conversation.file_number = self.store.file_number
+        return True
+
     def _remember(self, conversation: ConversationManager) -> ConversationManager:
+        conversation.file_number = self.store.file_number
         self._known[conversation.record.id] = conversation
         self.window[conversation.record.id] = None
         self._trim()

@@ -74,6 +74,8 @@ class StoreFile:
         self.path = path
         self.notices: deque[str] = deque()
         self.last_failure = ""
+        self.number = 0
+        """Grows when a fresh file takes the place of one that this process had in use."""
         self._schema = schema
         self._clock = clock
         self._journal_mode = choose_journal_mode(sqlite_version or sqlite3.sqlite_version_info)
@@ -208,6 +210,7 @@ class StoreFile:
             with closing(self._connect(draft)) as connection:
                 _migrate(connection, self._schema.migrations)
             draft.replace(self.path)
+            self.number += self._inode is not None
         finally:
             draft.unlink(missing_ok=True)
         _sync_dir(self.path.parent)

@@ -73,6 +73,11 @@ class Store:
         """How many changes wait in memory."""
         return len(self._worker.backlog)
 
+    @property
+    def file_number(self) -> int:
+        """Grows when a fresh file takes the place of one that this process had in use."""
+        return self._worker.file.number
+
     def take_notices(self) -> tuple[str, ...]:
         """What happened to the file and the person should know; each sentence once."""
         notices = self._worker.file.notices

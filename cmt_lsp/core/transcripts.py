@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import UnknownSessionError
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cmt_lsp.core.store import Connection
+
+SessionRow: TypeAlias = tuple[SessionRecord, int, Usage, Cost]
+"""A session, the number of its turns, and the sums over them."""
+MoneyRow: TypeAlias = tuple[str, str, float, Usage, Cost]
+"""Session, model, start, usage and cost of one turn."""
 
 FILE_NAME = "sessions.sqlite3"
 
@@ -182,7 +187,7 @@ def read_history(connection: Connection, session_id: str) -> tuple[SessionRecord
 
 def list_sessions(
     connection: Connection, workspaces: Sequence[str | None] | None, query: str | None
-) -> list[tuple[SessionRecord, int, Usage, Cost]]:
+) -> list[SessionRow]:
     """Sessions, last used first, with the number of their turns and the sums over them.
 
     `workspaces` None means all, and None in it means sessions without one; `query` is sought in names, prompts and
@@ -207,8 +212,8 @@ def sums(rows: Sequence[tuple[Usage, Cost]]) -> tuple[int, Usage, Cost]:
     return len(rows), usage, Cost.sum(row[1] for row in rows)
 
 
-def read_money(connection: Connection) -> list[tuple[str, str, float, Usage, Cost]]:
-    """Session, model, start, usage and cost of every turn of every session, oldest first."""
+def read_money(connection: Connection) -> list[MoneyRow]:
+    """The figures of every turn of every session, oldest first."""
     rows = connection.execute(
         "SELECT session_id, model, started_at, input_tokens, cache_creation_5m_input_tokens, "
         "cache_creation_1h_input_tokens, cache_read_input_tokens, output_tokens, thinking_tokens, usage_estimated, "

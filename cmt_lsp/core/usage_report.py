@@ -10,12 +10,11 @@ from cmt_lsp.api.token_tracker import TokenTracker, TokenUsage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cmt_lsp.api.models import Cost
-    from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.transcripts import MoneyRow
 
 
-def tracker_of(rows: Iterable[tuple[str, str, float, Usage, Cost]]) -> TokenTracker:
-    """A tracker that holds every turn with the cost it was booked at; rows are session, model, start, usage, cost."""
+def tracker_of(rows: Iterable[MoneyRow]) -> TokenTracker:
+    """A tracker that holds every turn with the cost it was booked at."""
     tracker = TokenTracker()
     for session_id, model, started_at, usage, cost in rows:
         moment = datetime.fromtimestamp(started_at, UTC)
