@@ -1,0 +1,1 @@
+"""What cmt-lsp costs beside the least that anything of its kind could cost, measured on this machine."""

@@ -1,0 +1,46 @@
+"""The simulator in a process of its own, whose answer to a question is as long as the question says.
+
+Run as a program it prints its address and serves until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from cmt_lsp.simulator import Answer, Simulator
+from cmt_lsp.simulator.prompt import Prompt
+
+PIECE = "abcdefg "
+"""One delta of an answer; about what a model sends at once."""
+_QUESTION = re.compile(r"answer in (\d+) pieces, one every ([\d.]+) s")
+
+
+def question(pieces: int, every: float = 0.0) -> str:
+    """What to ask for an answer of so many deltas, `every` seconds one."""
+    return f"answer in {pieces} pieces, one every {every} s"
+
+
+class ToldEndpoint(Simulator):
+    """Answers as the newest question tells it."""
+
+    def take_answer(self, body: Mapping[str, Any], prompt: Prompt) -> Answer:
+        """The answer in pieces; `end_turn` keeps the request's own limit out of it."""
+        pieces, every = _QUESTION.findall(str(body["messages"][-1]["content"]))[-1]
+        return Answer(chunks=(PIECE,) * int(pieces), chunk_delay=float(every), stop_reason="end_turn")
+
+
+async def serve() -> None:
+    """Serve until standard input ends."""
+    endpoint = ToldEndpoint(keep_bodies=False)
+    sys.stdout.write(f"{await endpoint.start()}\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    await endpoint.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
