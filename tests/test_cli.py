@@ -133,6 +133,22 @@ def test_a_simulator_that_follows_its_input_ends_with_it() -> None:
     assert done.stdout.splitlines()[2:] == ["the next question fails with 529"]
 
 
+def test_ctrl_c_ends_a_simulator_that_follows_its_input() -> None:
+    program = subprocess.Popen(
+        [*CMT, "simulate", "--follow-stdin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert program.stdin is not None and program.stdout is not None and program.stderr is not None
+    with program.stdin, program.stdout, program.stderr:
+        program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+
+        assert program.wait(5) == 130
+        assert program.stderr.read() == b""
+
+
 def test_a_port_that_is_taken_is_a_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -21,6 +21,7 @@ from typing import Any
 from cmt_lsp.terminal import story
 from cmt_lsp.terminal.connection import ServerGoneError, TroubleError
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
+from cmt_lsp.terminal.keyboard import typed_lines
 from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.render import dollars, one_line, seconds
 from cmt_lsp.terminal.sample import Sample, choose
@@ -82,8 +83,9 @@ async def _demo(stage: Stage, state: Path, file: str | None, *, agreed: bool, ke
         real = any(os.environ.get(name) for name in KEYS)
         endpoint = _real(state) if real else await stack.enter_async_context(_simulated(state))
         _say_where(stage, endpoint)
+        started = time.monotonic()
         window = await stack.enter_async_context(open_window(Path.cwd(), env=endpoint.env))
-        await _introduce(stage, window, sample, began)
+        _introduce(stage, window, sample, (time.monotonic() - started) * 1000)
         if real and not await _agree(stage, window, sample, agreed=agreed):
             return 1
         sessions = {name: (await window.named_session(name))["id"] for name in story.FIRST_QUESTIONS}
@@ -105,17 +107,17 @@ def _say_where(stage: Stage, endpoint: Endpoint) -> None:
         stage.say("A key is set: this runs on the real endpoint and costs real money.", "bold yellow")
 
 
-async def _introduce(stage: Stage, window: Window, sample: Sample, began: float) -> None:
+def _introduce(stage: Stage, window: Window, sample: Sample, milliseconds: float) -> None:
     stage.chapter(1, "A server on a pipe, as an editor starts it")
     offer = window.capabilities.get("experimental", {}).get("cmt", {})
     stage.promise(
         bool(offer),
-        f"ready {seconds((time.monotonic() - began) * 1000)} after the start, contract version "
+        f"ready {seconds(milliseconds)} after the start, contract version "
         f"{offer.get('version', '?')}, {len(offer.get('operations', []))} operations",
     )
     names = " and ".join(path.name for path, _ in sample.files)
-    stage.promise(
-        True, f"talks about {names} ({sample.size / 1000:.1f} KB), sent from here as an open document"
+    stage.say(
+        f"It will talk about {names} ({sample.size / 1000:.1f} KB), sent from here as an open document."
     )
     if sample.word:
         stage.say(sample.word, "dim")
@@ -150,7 +152,7 @@ async def _agree(stage: Stage, window: Window, sample: Sample, *, agreed: bool) 
         raise TroubleError("Nobody is there to agree to the price.", hint="Say --yes, or unset the key.")
     sys.stdout.write("   Go on? [y/N] ")
     sys.stdout.flush()
-    answer = await asyncio.to_thread(sys.stdin.readline)
+    answer = await anext(typed_lines(), "")
     return answer.strip().lower() in ("y", "yes")
 
 

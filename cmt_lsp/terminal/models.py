@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.terminal.render import one_line, tokens
+from cmt_lsp.terminal.render import one_line
 from cmt_lsp.terminal.tables import console, run_in_window, table
 from cmt_lsp.terminal.window import Window
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 CLASSES = ("input", "output", "write5m", "write1h", "read")
 
@@ -18,31 +21,30 @@ def show_models(*, refresh: bool, no_color: bool, command: Sequence[str] | None 
     async def talk(window: Window) -> int:
         found = await window.ask("cmt/models", {"refresh": refresh})
         screen = console(no_color=no_color)
-        screen.print(_models_table(found.get("models", []), served=refresh))
+        models = found.get("models", [])
+        screen.print(_models_table([one for one in models if one["lifecycle"] != "retired"], served=refresh))
+        screen.print("USD per million tokens; * is the default; cache: the shortest prompt that is cached.")
         for notice in found.get("notices") or []:
             screen.print(f"note: {one_line(notice)}")
-        screen.print(
-            "Prices in USD per million tokens. * is the default. Cache: the shortest prompt that is cached."
-        )
+        for model in models:
+            if model["lifecycle"] in ("deprecated", "retired"):
+                screen.print(one_line(_farewell(model)), style="dim", soft_wrap=True)
         return 0
 
     return run_in_window(talk, command)
 
 
-def _models_table(models: Sequence[Mapping[str, Any]], *, served: bool) -> Any:
-    prices = (">input", ">output", ">write 5m", ">write 1h", ">read")
-    extra = ["served"] if served else []
-    made = table("model", *prices, ">context", ">answer", ">cache", "lifecycle", *extra)
+def _models_table(models: Sequence[Mapping[str, Any]], *, served: bool) -> Table:
+    prices = (">input", ">output", ">w 5m", ">w 1h", ">read")
+    made = table("=model", *prices, ">context", ">answer", ">cache", *([">served"] if served else []))
     for model in models:
         row = [f"{model['id']}{' *' if model.get('default') else ''}"]
         row += [_per_million(price) for price in _first_price(model)]
         row += [_size(model.get(name)) for name in ("contextWindow", "maxOutput", "cacheMinimum")]
-        row += [_lifecycle(model)] + ([_served(model.get("served"))] if served else [])
-        made.add_row(
-            *(one_line(cell) for cell in row), style="dim" if model["lifecycle"] == "retired" else None
-        )
+        row += [_served(model.get("served"))] if served else []
+        made.add_row(*(one_line(cell) for cell in row))
         for price in model["prices"][1:]:
-            above = f"  above {tokens(price['abovePromptTokens'])}"
+            above = f"  above {_size(price['abovePromptTokens'])}"
             made.add_row(above, *(_per_million(price[name]) for name in CLASSES))
     return made
 
@@ -61,15 +63,22 @@ def _per_million(nano_usd: int | None) -> str:
 
 
 def _size(count: int | None) -> str:
-    return "?" if count is None else tokens(count).replace(".0", "")
+    """A limit, exact and short: 1M, 128K, 4096."""
+    if count is None:
+        return "?"
+    for unit, name in ((1_000_000, "M"), (1000, "K")):
+        if count and count % unit == 0:
+            return f"{count // unit}{name}"
+    return str(count)
 
 
 def _served(answer: bool | None) -> str:
     return "?" if answer is None else "yes" if answer else "no"
 
 
-def _lifecycle(model: Mapping[str, Any]) -> str:
-    text = str(model["lifecycle"])
-    if model.get("retiresAt"):
-        text += f", until {model['retiresAt']}" if text != "retired" else f" {model['retiresAt']}"
-    return text + (f", use {model['successor']}" if text != "active" and model.get("successor") else "")
+def _farewell(model: Mapping[str, Any]) -> str:
+    when = model.get("retiresAt")
+    text = f"{model['id']} is retired{f' since {when}' if when else ''}"
+    if model["lifecycle"] == "deprecated":
+        text = f"{model['id']} is deprecated{f' and served until {when}' if when else ''}"
+    return text + (f"; use {model['successor']}" if model.get("successor") else "")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
 from cmt_lsp.terminal.render import clean, one_line, summary, tokens
 from cmt_lsp.terminal.tables import console, run_in_window, table
 from cmt_lsp.terminal.window import Window
+
+SHORT_ID = 8  # characters of an id that a terminal shows, and the fewest that name a session
 
 
 def list_sessions(
@@ -31,15 +34,26 @@ def _print_sessions(sessions: Sequence[Mapping[str, Any]], *, everywhere: bool, 
         sys.stderr.write('No session yet. `cmt-lsp ask "..." --session NAME` begins one.\n')
         return
     extra = ["folder"] if everywhere else []
-    made = table("id", "name", "model", ">turns", ">in", ">out", ">cached", ">cost", "last used", *extra)
+    made = table("=id", "name", "model", ">turns", ">in", ">out", ">cached", ">cost", "=last used", *extra)
     for session in sessions:
         usage, cost = session["usage"], session["cost"]
-        row = [session["id"], session["name"], session["model"], session["turns"]]
+        identity = str(session["id"])
+        row = [identity[:SHORT_ID] if sys.stdout.isatty() else identity]
+        row += [session["name"], session["model"], session["turns"]]
         row += [tokens(usage[name]) for name in ("totalInputTokens", "outputTokens", "cacheReadInputTokens")]
-        row += [cost["display"], str(session["updatedAt"])[:16].replace("T", " ")]
+        row += [cost["display"], _when(str(session["updatedAt"]))]
         row += [session.get("workspace", "")] if everywhere else []
         made.add_row(*(one_line(cell) for cell in row))
     console(no_color=no_color).print(made)
+
+
+def _when(moment: str) -> str:
+    """A time of the contract as people here say it: the hour today, else the day."""
+    try:
+        then = datetime.fromisoformat(moment).astimezone()
+    except ValueError:
+        return moment
+    return f"{then:%H:%M}" if then.date() == datetime.now(UTC).astimezone().date() else f"{then:%Y-%m-%d}"
 
 
 def show_session(which: str, command: Sequence[str] | None = None) -> int:
@@ -82,12 +96,13 @@ def delete_session(which: str, command: Sequence[str] | None = None) -> int:
 
 
 async def _find(window: Window, which: str) -> Mapping[str, Any]:
-    """The session with this id, or the only one with this name: in this folder first, then anywhere."""
+    """The session with this id, or beginning of one, or name: in this folder first, then anywhere."""
     named: list[Mapping[str, Any]] = []
     for scope in ("workspace", "all"):
         sessions = (await window.ask("cmt/session/list", {"scope": scope})).get("sessions", [])
-        found = [session for session in sessions if session["id"] == which]
-        named = found or [session for session in sessions if session["name"] == which]
+        begun = [one for one in sessions if len(which) >= SHORT_ID and str(one["id"]).startswith(which)]
+        found = [one for one in sessions if one["id"] == which] or begun
+        named = found or [one for one in sessions if one["name"] == which]
         if named:
             break
     if len(named) > 1:

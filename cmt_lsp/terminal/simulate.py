@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cmt_lsp.terminal.interrupt import EXIT_CODE, on_ctrl_c
+from cmt_lsp.terminal.keyboard import typed_lines
 from cmt_lsp.terminal.render import say_trouble
 
 KEY = "sk-simulated"  # any key will do; a name that nobody takes for a real one
@@ -60,7 +61,7 @@ async def _serve(endpoint: Endpoint, port: int, fail: Callable[[int], None], *, 
 
 
 async def _follow(fail: Callable[[int], None]) -> None:
-    while line := await asyncio.to_thread(sys.stdin.readline):
+    async for line in typed_lines():
         word, _, status = line.strip().partition(" ")
         if word == "fail" and status.isdigit():
             fail(int(status))

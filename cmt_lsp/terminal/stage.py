@@ -25,7 +25,7 @@ COLOURS = ("cyan", "magenta", "yellow", "green")
 PANEL_LINES = {1: 6, 2: 11}  # lines of text a panel holds, by how many panels stand side by side
 NARROW = 60  # columns; under this panels stand one above the other
 PIPED_COLUMNS = 76  # where a piped line of an answer is broken
-PICTURE_COLUMNS = 100
+PICTURE_COLUMNS = 104
 FONTS = re.compile(
     r"@font-face \{.*?\}\s*", re.DOTALL
 )  # of a picture: they would be fetched from a foreign host
@@ -39,6 +39,7 @@ class Stage:
         self.console = console(no_color=no_color)
         self.live = self.console.is_terminal and not self.console.is_dumb_terminal
         self.failures = 0
+        self._colours: dict[str, str] = {}
         self._picture = _picture_console() if picture else None
 
     def show(self, what: RenderableType = "") -> None:
@@ -70,6 +71,10 @@ class Stage:
     def board(self, questions: Mapping[str, str]) -> Board:
         """A panel per name, with its question; use it as a context manager while text comes."""
         return Board(self, questions)
+
+    def colour(self, name: str) -> str:
+        """The colour of a name, the same on every board."""
+        return self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
 
     def save_picture(self, path: str) -> None:
         """Write the picture as SVG; its ids are fixed, so that the same screen is the same file."""
@@ -150,7 +155,7 @@ class Board:
         from rich.text import Text
 
         width = max(map(len, self._texts))
-        label = (f"   {name:<{width}} │ ", COLOURS[list(self._texts).index(name)])
+        label = (f"   {name:<{width}} │ ", self._stage.colour(name))
         self._stage.console.print(Text.assemble(label, (line, style)), soft_wrap=True)
         sys.stdout.flush()
 
@@ -175,7 +180,7 @@ class Board:
         from rich.text import Text
 
         lines = PANEL_LINES[min(len(self._texts), 2)]
-        colour = COLOURS[list(self._texts).index(name)]
+        colour = self._stage.colour(name)
         return Panel(
             self._tail(name, lines, width - 4),
             title=Text.assemble((name, "bold"), (f" > {self._questions[name]}", "dim"), overflow="ellipsis"),

@@ -151,7 +151,7 @@ async def _overloaded(scene: Scene, overload: Callable[[], Awaitable[None]]) -> 
     retries = result["timing"]["retries"]
     scene.stage.promise(
         len(waits) == retries == 1 and bool(result["text"]),
-        f"refused once, waited {seconds(sum(waits))}, asked again, answered; the refused attempt cost nothing",
+        f"refused once, waited {seconds(sum(waits))}, asked again, and got its answer",
     )
 
 

@@ -42,13 +42,17 @@ def console(*, no_color: bool = False) -> Console:
     return Screen(no_color=no_color or None, width=wide, highlight=False, markup=False, emoji=False)
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table. A column whose name begins with `>` holds figures and is set to the right."""
+def table(*columns: str) -> Table:
+    """An empty table. A name that begins with `>` is a column of figures, set to the right; with `=` one of ids.
+
+    Neither is ever broken; the other columns give way where the terminal is narrow.
+    """
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in columns:
-        figures = name.startswith(">")
-        made.add_column(name.lstrip(">"), justify="right" if figures else "left", no_wrap=figures)
+        made.add_column(
+            name.lstrip(">="), justify="right" if name[0] == ">" else "left", no_wrap=name[0] in ">="
+        )
     return made

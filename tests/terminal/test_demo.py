@@ -55,9 +55,9 @@ def test_in_a_pipe_every_promise_is_kept_on_the_simulator(tmp_path: Path) -> Non
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert SIMULATED in done.stdout
-    assert "talks about mine.py" in done.stdout
+    assert "It will talk about mine.py" in done.stdout
     assert "✗" not in done.stdout
-    assert done.stdout.count("✓") == 7
+    assert done.stdout.count("✓") == 6
     labels = [line.split("│")[0].strip() for line in done.stdout.splitlines() if "│" in line]
     changes = sum(a != b for a, b in itertools.pairwise(labels))
     assert changes > 6, "the two answers came one after the other"
@@ -94,6 +94,17 @@ def test_on_a_terminal_only_yes_means_yes(real_looking: Simulator, terminal: Any
     screen.type(answer + "\n")
 
     assert screen.wait() == 1
+    assert real_looking.requests == []
+
+
+def test_ctrl_c_at_the_question_ends_it(real_looking: Simulator, terminal: Any) -> None:
+    screen = terminal([*CMT, "demo"])
+    screen.wait_for("Go on? [y/N]")
+
+    screen.type("\x03")
+
+    assert screen.wait(within=5) == 130
+    assert "Traceback" not in screen.screen
     assert real_looking.requests == []
 
 

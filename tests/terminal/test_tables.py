@@ -25,7 +25,7 @@ def session(name: str, number: int = 1) -> dict[str, Any]:
     """A Session of the contract."""
     return {
         "id": f"s{number}", "name": name, "model": "claude-test", "createdAt": "2026-11-22T10:00:00Z", "turns": 3,
-        "updatedAt": "2026-11-22T16:30:01Z", "state": "idle", "usage": USAGE, "cost": COST, "workspace": "/home/me/w",
+        "updatedAt": "2025-03-04T12:30:01Z", "state": "idle", "usage": USAGE, "cost": COST, "workspace": "/home/me/w",
     }  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_a_session_is_a_row_with_its_tokens_and_its_cost(
     assert list_sessions(everywhere=False, query=None, no_color=True, command=server.command) == 0
 
     assert server.received("cmt/session/list") == [{"scope": "workspace"}]
-    expected = ["s1", "review", "claude-test", "3", "12.3K", "2.9K", "8.1K", "$0.0456", "2026-11-22", "16:30"]
+    expected = ["s1", "review", "claude-test", "3", "12.3K", "2.9K", "8.1K", "$0.0456", "2025-03-04"]
     assert rows(capsys.readouterr().out)[-1] == expected
 
 
@@ -108,6 +108,16 @@ def test_an_exported_document_is_printed_as_it_is(
     assert capsys.readouterr().out == "# review\n\x1b\n"
 
 
+def test_the_beginning_of_an_id_names_a_session(scripted: Scripted) -> None:
+    long = session("a") | {"id": "0123456789abcdef"}
+    server = scripted({"cmt/session/list": [["result", {"sessions": [long]}]]})
+
+    assert delete_session("01234567", server.command) == 0
+    assert delete_session("0123456", server.command) == 1
+
+    assert server.received("cmt/session/delete") == [{"sessionId": "0123456789abcdef"}]
+
+
 def test_a_session_is_deleted_by_id(scripted: Scripted) -> None:
     server = scripted({"cmt/session/list": [["result", {"sessions": [session("a"), session("b", 2)]}]]})
 
@@ -142,6 +152,8 @@ def test_models_have_prices_per_million_and_their_lifecycle(
              "contextWindow": 1_000_000, "maxOutput": 128_000, "cacheMinimum": 512},
             {"id": "claude-old", "displayName": "Old", "prices": [], "lifecycle": "deprecated", "default": False,
              "retiresAt": "2026-11-30", "successor": "claude-new"},
+            {"id": "claude-gone", "displayName": "Gone", "prices": [], "lifecycle": "retired", "default": False,
+             "retiresAt": "2025-01-01"},
         ],
         "notices": ["The prices are 100 days old."],
     }  # fmt: skip
@@ -150,22 +162,23 @@ def test_models_have_prices_per_million_and_their_lifecycle(
     assert show_models(refresh=False, no_color=True, command=server.command) == 0
 
     shown = rows(capsys.readouterr().out)
-    assert [
-        "claude-new",
-        "*",
-        "3.00",
-        "15.00",
-        "3.75",
-        "6.00",
-        "0.075",
-        "1M",
-        "128K",
-        "512",
-        "active",
-    ] in shown
-    assert ["above", "200.0K", "6.00", "15.00", "3.75", "6.00", "0.075"] in shown
+    assert ["claude-new", "*", "3.00", "15.00", "3.75", "6.00", "0.075", "1M", "128K", "512"] in shown
+    assert ["above", "200K", "6.00", "15.00", "3.75", "6.00", "0.075"] in shown
     old = ["claude-old", "?", "?", "?", "?", "?", "?", "?", "?"]
-    assert [*old, "deprecated,", "until", "2026-11-30,", "use", "claude-new"] in shown
+    assert old in shown
+    assert [
+        "claude-old",
+        "is",
+        "deprecated",
+        "and",
+        "served",
+        "until",
+        "2026-11-30;",
+        "use",
+        "claude-new",
+    ] in shown
+    assert ["claude-gone", "is", "retired", "since", "2025-01-01"] in shown
+    assert not any(row[0] == "claude-gone" and "?" in row for row in shown)
     assert ["note:", "The", "prices", "are", "100", "days", "old."] in shown
 
 
