@@ -275,6 +275,7 @@ def test_a_second_start_and_a_reused_index_take_nothing_back() -> None:
     )
 
     assert message.text == joined(shown) == "one two"
+    assert message.content == ({"type": "text", "text": "one two"},)
 
 
 def test_events_of_foreign_names_need_not_be_json() -> None:
