@@ -100,6 +100,14 @@ def test_a_workspace_cannot_put_its_modules_in_place_of_ours(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_server_that_a_command_starts_imports_nothing_of_the_workspace(tmp_path: Path) -> None:
+    hostile_folder(tmp_path, spare=set())
+
+    done = cmt("models", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_python_m_in_a_hostile_workspace_imports_nothing_of_it_once_we_run(tmp_path: Path) -> None:
     hostile_folder(tmp_path, spare=EARLY)
     done = subprocess.run(

@@ -104,7 +104,7 @@ def _say_where(stage: Stage, endpoint: Endpoint) -> None:
             "dim",
         )
     else:
-        stage.say("A key is set: this runs on the real endpoint and costs real money.", "bold yellow")
+        stage.say("A key is set: this runs on the real endpoint and costs real money.", "bold")
 
 
 def _introduce(stage: Stage, window: Window, sample: Sample, milliseconds: float) -> None:
@@ -145,7 +145,7 @@ async def _agree(stage: Stage, window: Window, sample: Sample, *, agreed: bool) 
     model: dict[str, Any] = next((one for one in models if one.get("default")), {})
     worst = _worst_case(model, sample)
     price = "at a price that is not known" if worst is None else f"for at most about {dollars(worst)}"
-    stage.say(f"It asks {model.get('id', 'the default model')} at {one_line(origin)} {price}.", "yellow")
+    stage.say(f"It asks {model.get('id', 'the default model')} at {one_line(origin)} {price}.")
     if agreed:
         return True
     if not sys.stdin.isatty():

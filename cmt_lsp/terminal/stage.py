@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-COLOURS = ("cyan", "magenta", "yellow", "green")
+COLOURS = ("cyan", "magenta")
 PANEL_LINES = {1: 6, 2: 11}  # lines of text a panel holds, by how many panels stand side by side
 NARROW = 60  # columns; under this panels stand one above the other
 PIPED_COLUMNS = 76  # where a piped line of an answer is broken
