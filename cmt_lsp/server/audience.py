@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
-from cmt_lsp.core.turn import AnswerText, Retry, Thinking, TurnStarted, UsageKnown, Waiting
+from cmt_lsp.core.turn import AnswerText, Retry, Thinking, UsageKnown, Waiting
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes import cache_shape, cost_shape, error_shape, result_shape, usage_shape
 from cmt_lsp.server.status import LiveTurn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cmt_lsp.api.errors import CmtError
-    from cmt_lsp.core.turn import TurnEvent, TurnResult
+    from cmt_lsp.core.turn import Turn, TurnEvent, TurnResult
     from cmt_lsp.server.peer import WorkDone
     from cmt_lsp.server.status import WindowStatus
     from cmt_lsp.server.table import Caller
@@ -35,19 +35,29 @@ class Audience:
     def __init__(self, caller: Caller, status: WindowStatus) -> None:
         self._caller = caller
         self._status = status
-        self._phase: Phase | None = None
-        self._turn_id = ""
-        self._session_id = ""
+        self._phase: Phase = "started"
+        self._turn: Turn | None = None
         self._stream: TurnStream | None = None
         self._progress: TurnProgress | None = None
         self._asking: asyncio.Task[None] | None = None
-        self._cancel: Callable[[], object] | None = None
+
+    def begin(self, turn: Turn) -> None:
+        """Tell the start, before the turn's first step: one that is stopped before it has a start and an end too."""
+        self._turn = turn
+        self._status.turn_started(LiveTurn(turn.id, turn.session_id, turn.model))
+        peer, token = self._caller.peer, self._caller.partial_result_token
+        if token is not None:
+            self._stream = TurnStream(peer, token, turn.id)
+            self._stream.send("started", model=turn.model, sessionId=turn.session_id)
+        if self._caller.work_done_token is not None:
+            self._show(peer.adopt_progress(self._caller.work_done_token, TITLE, cancellable=True))
+        elif token is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask_for_progress())
+        self._notify("started")
 
     def emit(self, event: TurnEvent) -> None:
-        """Take in one event; the first one is the start."""
+        """Take in one event of the turn that began."""
         match event:
-            case TurnStarted():
-                self._start(event)
             case AnswerText(text):
                 self._enter("streaming", len(text))
                 if self._stream:
@@ -59,10 +69,6 @@ class Audience:
                 self._tell_apart(event)
         if self._progress:
             self._progress.event(event)
-
-    def on_cancel(self, cancel: Callable[[], object]) -> None:
-        """What to do when the person cancels the progress line."""
-        self._cancel = cancel
 
     def finish(self, result: TurnResult) -> None:
         """The turn is settled and its record durable."""
@@ -77,43 +83,18 @@ class Audience:
         )
         if self._progress:
             self._progress.finish(result)
-        self._notify(
-            wire.TurnNotification(
-                turn_id=result.turn_id,
-                session_id=result.session_id,
-                phase="ended",
-                result=result_shape(result),
-            )
-        )
+        self._notify("ended", result=result_shape(result))
         self._status.turn_settled(result.turn_id, result)
 
     def fail(self, error: CmtError) -> None:
-        """The turn has no answer; says nothing when it never started."""
-        if self._phase is None:
-            return
+        """The turn has no answer."""
         body = error_shape(error)
         self._close("failed", lambda stream: stream.end(stopReason="error", error=body))
         if self._progress:
             self._progress.fail(error.message)
-        self._notify(
-            wire.TurnNotification(
-                turn_id=self._turn_id, session_id=self._session_id, phase="failed", error=body
-            )
-        )
-        self._status.turn_settled(self._turn_id, None, error.message)
-
-    def _start(self, event: TurnStarted) -> None:
-        self._turn_id, self._session_id = event.turn_id, event.session_id
-        self._status.turn_started(LiveTurn(event.turn_id, event.session_id, event.model))
-        peer, token = self._caller.peer, self._caller.partial_result_token
-        if token is not None:
-            self._stream = TurnStream(peer, token, event.turn_id)
-            self._stream.send("started", model=event.model, sessionId=event.session_id)
-        if self._caller.work_done_token is not None:
-            self._show(peer.adopt_progress(self._caller.work_done_token, TITLE, cancellable=True))
-        elif token is None:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_for_progress())
-        self._enter("started")
+        self._notify("failed", error=body)
+        if self._turn:
+            self._status.turn_settled(self._turn.id, None, error.message)
 
     def _tell_apart(self, event: TurnEvent) -> None:
         """Events that are no text: each has its own stream value."""
@@ -149,22 +130,30 @@ class Audience:
         work.on_cancel(self._cancel_turn)
 
     def _cancel_turn(self) -> None:
-        if self._cancel:
-            self._cancel()
+        if self._turn:
+            self._turn.cancel("user")
 
     def _enter(self, phase: Phase, characters: int = 0) -> None:
-        self._status.turn_moved(self._turn_id, phase, characters)
+        if self._turn:
+            self._status.turn_moved(self._turn.id, phase, characters)
         if phase != self._phase:
             self._phase = phase
-            self._notify(
-                wire.TurnNotification(turn_id=self._turn_id, session_id=self._session_id, phase=phase)
-            )
+            self._notify(phase)
 
     def _close(self, phase: Phase, end_stream: Callable[[TurnStream], None]) -> None:
         self._phase = phase
         if self._stream:
             end_stream(self._stream)
 
-    def _notify(self, turn: wire.TurnNotification) -> None:
-        if self._caller.peer.experimental.get("turn") is True:
-            self._caller.peer.notify("cmt/turn", turn)
+    def _notify(
+        self, phase: Phase, *, result: wire.TurnResult | None = None, error: wire.RpcErrorBody | None = None
+    ) -> None:
+        if self._turn and self._caller.peer.experimental.get("turn") is True:
+            told = wire.TurnNotification(
+                turn_id=self._turn.id,
+                session_id=self._turn.session_id,
+                phase=phase,
+                result=result,
+                error=error,
+            )
+            self._caller.peer.notify("cmt/turn", told)

@@ -126,7 +126,7 @@ class Window:
         """Start a turn and answer with its result, or at once when nobody waits for it."""
         audience = Audience(caller, self.status)
         turn = await start(audience.emit)
-        audience.on_cancel(turn.cancel)
+        audience.begin(turn)
         self._run_beside(self.refresh_status())
         if wait:
             return await self._follow(turn, audience)

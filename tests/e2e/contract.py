@@ -94,7 +94,9 @@ def _streams(sent: Sent, messages: Messages) -> Iterator[str]:
             for at, m in enumerate(messages)
             if m.get("method") == "$/progress" and m["params"]["token"] == token
         ]
-        answers = [(at, m) for at, m in enumerate(messages) if m.get("id") == request_id and "method" not in m]
+        answers = [
+            (at, m) for at, m in enumerate(messages) if m.get("id") == request_id and "method" not in m
+        ]
         yield from _stream(f"stream {token}", [value for _, value in mine])
         if method == "workspace/executeCommand" and not params_of(method, params).get("wait"):
             continue
@@ -142,7 +144,11 @@ def _work_done(messages: Messages) -> Iterator[str]:
     """Each work-done progress begins once, ends at most once, and is silent after its end."""
     by_token: dict[object, list[str]] = {}
     for message in messages:
-        if message.get("method") == "$/progress" and message["params"]["value"]["kind"] in ("begin", "report", "end"):
+        if message.get("method") == "$/progress" and message["params"]["value"]["kind"] in (
+            "begin",
+            "report",
+            "end",
+        ):
             value = message["params"]["value"]
             if "turnId" not in value:
                 by_token.setdefault(message["params"]["token"], []).append(value["kind"])

@@ -7,16 +7,17 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
 
-from raw_client import RawClient  # noqa: E402
+from raw_client import RawClient, frame
 
-from cmt_lsp.simulator import Answer, Fault  # noqa: E402
+from cmt_lsp.simulator import Answer, Fault
 
-from .contract import complaints  # noqa: E402
+from .contract import complaints
 
 CANARY = "sk-ant-canary-3xJ9wQ7uV2m"
 """The key of every editor here; no file, reply, log or error may ever hold it."""
@@ -62,6 +63,12 @@ class Editor(RawClient):
         """The handshake of an editor that wants to hear everything."""
         wanted = NOTIFIED if capabilities is None else capabilities
         return self.initialize(capabilities=wanted, **params)
+
+    def prepared(self, method: str, params: object) -> tuple[int, bytes]:
+        """The id and the frame of a request, for sending several in one write."""
+        request_id = next(self._ids)
+        self.sent[request_id] = (method, params)
+        return request_id, frame({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
     def chat(self, text: str, patience: float = 20.0, **more: Any) -> Any:
         """The result of a chat that succeeds."""
@@ -135,17 +142,23 @@ class Editor(RawClient):
         )["params"]
         return found
 
-    def idle_status(self, patience: float = 20.0) -> dict[str, Any]:
-        """The newest status once it says that nothing runs and the session is idle."""
+    def idle_status(
+        self, holds: Callable[[dict[str, Any]], bool] = lambda _: True, patience: float = 20.0
+    ) -> dict[str, Any]:
+        """The newest status, once it says that nothing runs, that the session is idle, and what else must hold."""
 
         def idle(status: dict[str, Any]) -> bool:
             session = status.get("session")
             return not status["busy"] and (session is None or session["state"] == "idle")
 
-        known = self.notifications("cmt/status")
-        if not known or not idle(known[-1]):
-            self.expect(lambda m: m.get("method") == "cmt/status" and idle(m["params"]), patience)
-        return self.notifications("cmt/status")[-1]
+        found: list[dict[str, Any]] = []
+
+        def seen() -> bool:
+            found[:] = [s for s in self.notifications("cmt/status")[-1:] if idle(s) and holds(s)]
+            return bool(found)
+
+        wait_until(seen, patience)
+        return found[0]
 
     # --- the end
 
@@ -248,4 +261,6 @@ def duplicates(items: list[Any]) -> list[Any]:
 
 def _nobody() -> dict[str, str]:
     """Nothing of the person's own settings reaches a server under test."""
-    return {name: "" for name in os.environ if name.startswith(("ANTHROPIC_", "CMT_")) and name != "CMT_CAMPAIGN"}
+    return {
+        name: "" for name in os.environ if name.startswith(("ANTHROPIC_", "CMT_")) and name != "CMT_CAMPAIGN"
+    }

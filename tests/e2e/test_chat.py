@@ -165,7 +165,9 @@ def test_the_limit_of_tokens_is_told_and_explained(window: Shared) -> None:
     assert any("maxTokens" in notice for notice in result["notices"])
 
 
-def test_an_editor_that_never_takes_the_progress_delays_nothing(make_editor: MakeEditor, sim: Simulator) -> None:
+def test_an_editor_that_never_takes_the_progress_delays_nothing(
+    make_editor: MakeEditor, sim: Simulator
+) -> None:
     """The question `workDoneProgress/create` stays open; the answer comes all the same, and no value without it."""
     editor = make_editor()
     editor.open(NOTIFIED | TITLED)
@@ -175,7 +177,9 @@ def test_an_editor_that_never_takes_the_progress_delays_nothing(make_editor: Mak
     assert editor.values(asked["params"]["token"]) == []
 
 
-def test_an_editor_without_any_extras_gets_requests_answered_and_nothing_else(make_editor: MakeEditor) -> None:
+def test_an_editor_without_any_extras_gets_requests_answered_and_nothing_else(
+    make_editor: MakeEditor,
+) -> None:
     """No notification, no progress, no question goes to a client that declared nothing."""
     editor = make_editor()
     editor.open({})
@@ -228,30 +232,3 @@ def test_slow_pieces_leave_as_they_come(window: Shared) -> None:
 def _chat_frame(text: bytes, request_id: int) -> bytes:
     body = b'{"jsonrpc":"2.0","id":%d,"method":"cmt/chat","params":{"text":%b}}' % (request_id, text)
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-
-
-def test_a_question_cancelled_in_the_same_breath_still_has_a_stream_with_one_end(window: Shared) -> None:
-    """The turn may be stopped before its first step; its stream says so all the same."""
-    editor: Editor = window.editor
-    session = editor.session()
-    for _ in range(5):
-        token = editor.token()
-        chat = {"text": "x", "sessionId": session, "partialResultToken": token, "workDoneToken": f"w-{token}"}
-        first = _frame(editor, "cmt/chat", chat)
-        second = _frame(editor, "cmt/cancel", {"sessionId": session})
-        editor.send_bytes(first[1] + second[1])
-        editor.answer(second[0])
-        answer = editor.answer(first[0])
-        if "result" in answer:
-            assert editor.values(token)[0]["kind"] == "started"
-            assert editor.values(token)[-1]["kind"] == "end"
-            assert [v["kind"] for v in editor.values(f"w-{token}")][-1] == "end"
-
-
-def _frame(editor: Editor, method: str, params: object) -> tuple[int, bytes]:
-    import json
-
-    request_id = next(editor._ids)
-    editor.sent[request_id] = (method, params)
-    body = json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
-    return request_id, b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
