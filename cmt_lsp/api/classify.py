@@ -194,9 +194,10 @@ def _refused(status: int, told: dict[str, Any], body: bytes, host: str) -> CmtEr
     if status < 400:
         return not_an_answer(body, host)
     usual = _TYPES_BY_STATUS.get(status, "api_error" if status >= 500 else "invalid_request_error")
-    known = told.get("type") in _BY_TYPE
+    named = told.get("type")
+    known = isinstance(named, str) and named in _BY_TYPE
     # Gateways label a 429 or 5xx as they like, so there the status decides; a 4xx type says more than its status.
-    kind = told["type"] if known and status < 500 and status != 429 else usual
+    kind = named if known and status < 500 and status != 429 else usual
     return _by_type({**told, "type": kind}, host, status)
 
 

@@ -470,8 +470,10 @@ async def test_silence_ends_in_each_phase(script: list[Step], expected: type[Cmt
 
 
 async def test_pings_keep_a_thinking_model_alive() -> None:
+    """For as long as events come now and then; each starts the wait for the next one anew."""
     thinking: list[Step] = [0.1, event("ping")] * 4
-    async with scripted([head(), started(), *thinking, opened() + text("at last") + closing()]) as server:
+    slowly = [head(), started(), *thinking, opened(), *thinking, text("at last") + closing()]
+    async with scripted(slowly) as server:
         message = message_of(await ask(client_of(server, clocks=SHORT, retry=ONCE)))
 
     assert message.text == "at last"

@@ -115,6 +115,11 @@ def test_a_bad_request_is_told_apart_by_its_words(
     assert type(refused(400, told("invalid_request_error", message, code))) is expected
 
 
+@pytest.mark.parametrize("kind", [None, 5, [], {}, ["api_error"]])
+def test_a_type_that_is_no_text_counts_as_none(kind: Any) -> None:
+    assert type(refused(500, {"error": {"type": kind}})) is errors.NetworkError
+
+
 @pytest.mark.parametrize("body", [{"error": "words"}, {"detail": "words"}, {"error": {"message": "words"}}])
 def test_other_shapes_of_error_bodies_are_understood(body: Any) -> None:
     assert "words" in refused(500, body).message
