@@ -17,13 +17,12 @@ SLICE = 64 * 1024
 
 
 class EndedError(Exception):
-    """A fault ended the response; `act` says which, `reusable` whether the connection is still in order."""
+    """A fault ended the response; `act` says which. Only the delivery raises it."""
 
-    def __init__(self, act: str, *, reusable: bool = False) -> None:
-        """Only the delivery raises it, only the exchange catches it."""
+    def __init__(self, act: str) -> None:
+        """`act` becomes the recorded outcome."""
         super().__init__(act)
         self.act = act
-        self.reusable = reusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +205,12 @@ class Delivery:
             raise EndedError("reset")
         if strike.act == "hang_up" or not self._chunked:
             self._connection.close()
-            raise EndedError("hang_up" if strike.act == "hang_up" else strike.act)
+            raise EndedError(strike.act)
         if strike.act == "error_event":
-            self._at_bytes.clear()
             body = error_body(200, strike.message, kind=strike.error_type)
             await self._body(Event("error", body).encode())
         await self._finish()
-        raise EndedError(strike.act, reusable=True)
+        raise EndedError(strike.act)
 
     async def _stall(self) -> None:
         """Send nothing until released; the client leaving ends it."""

@@ -74,7 +74,6 @@ class Exchange:
             raise
         except EndedError as end:
             ended = end.act
-            self.reusable = self.reusable and end.reusable
         finally:
             self._record(ended, Sent() if self._delivery is None else self._delivery.sent())
 

@@ -34,7 +34,7 @@ def check_marks(body: Mapping[str, Any]) -> None:
                 "a ttl='1h' cache_control block must not come after a ttl='5m' one; blocks are processed in the "
                 "order tools, system, messages",
             )
-        short = short or lifetime == "5m"
+        short = lifetime == "5m"
 
 
 def _marked(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

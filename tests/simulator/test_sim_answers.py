@@ -95,6 +95,9 @@ def test_usage_can_be_late_absent_or_without_cache_fields(sim: Simulator, stream
     if stream:
         assert late[0] == {"input_tokens": 0, "output_tokens": 0}
         assert "cache_creation" not in odd[0]
+        start_only = {"cache_creation", "service_tier", "speed", "inference_geo"}
+        assert not start_only & set(late[1])
+        assert start_only <= set(bare[0]) | {"cache_creation"}
     assert late[1]["input_tokens"] > 0
     assert null == (None, None)
     assert not [key for key in bare[1] if key.startswith("cache")]

@@ -376,6 +376,29 @@ def test_an_answer_can_bring_its_own_fault(sim: Simulator) -> None:
     assert ask(sim.base_url, STREAM).status == 503
 
 
+def test_strikes_add_up_in_the_order_of_their_places(sim: Simulator, client: RawClient) -> None:
+    sim.reply_with(WORDS)
+    sim.fail_next(Fault.reset(after_events=5) | Fault.stall(after_events=2))
+    client.send("POST", "/v1/messages", STREAM)
+    sim.wait_stalled(0)
+    sim.release()
+    seen = client.read()
+
+    assert (len(seen.events), seen.end) == (5, "reset")
+
+
+def test_a_client_that_does_not_read_holds_the_sender_back(sim: Simulator, client: RawClient) -> None:
+    sim.fail_next(Fault.junk_stream("huge_line", megabytes=24) | Fault.stall(after_events=6))
+    client.send("POST", "/v1/messages", STREAM)
+    client.socket.recv(100, socket.MSG_PEEK)
+
+    with pytest.raises(TimeoutError):
+        sim.wait_stalled(0, within=0.3)
+    client.read_head()
+    client._exactly(24 * 1024 * 1024)
+    assert sim.wait_stalled(0).stalled
+
+
 def test_faults_are_values() -> None:
     assert Fault.reset(after_events=2) == Fault.reset(after_events=2)
     assert len({Fault.drip(), Fault.drip(), Fault.gzip()}) == 2
