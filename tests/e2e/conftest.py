@@ -16,6 +16,21 @@ from .editor import CANARY, Editor, find_canary
 MakeEditor = Callable[..., Editor]
 
 
+FIGURES = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture
+def figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """Note a measured figure for the end of the report."""
+    return pytestconfig.stash.setdefault(FIGURES, {}).__setitem__
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what was measured."""
+    for name, value in config.stash.get(FIGURES, {}).items():
+        terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
     """The endpoint; it accepts the canary key only."""
