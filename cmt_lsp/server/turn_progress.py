@@ -55,7 +55,7 @@ class TurnProgress:
             case Waiting(phase):
                 self._phase = PHASES[phase]
             case Retry(attempt, max_attempts, delay, reason):
-                self._phase = f"{reason}, attempt {attempt} of {max_attempts}"
+                self._phase = f"{reason.rstrip('.')}; attempt {attempt + 1} of {max_attempts}"
                 self._retry_at = time.monotonic() + delay
 
     def finish(self, result: TurnResult) -> None:

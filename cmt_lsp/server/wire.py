@@ -592,7 +592,7 @@ class StreamText:
 
 @shape
 class StreamRetry:
-    """The attempt failed before any text; another one follows after `delay_ms`."""
+    """Attempt number `attempt` (1 is the first) failed before any text; the next one follows after `delay_ms`."""
 
     kind: Literal["retry"]
     turn_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.models import Model, all_models, find_model, price_in_force
+from cmt_lsp.api.models import Model, PriceRow, all_models, find_model, price_in_force
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
@@ -38,19 +38,7 @@ def _shape(model: Model, default: str, served: bool | None) -> wire.Model:
     return wire.Model(
         id=model.id,
         display_name=model.display_name,
-        prices=[
-            wire.ModelPrice(
-                above_prompt_tokens=row.above_prompt_tokens,
-                input=row.input,
-                output=row.output,
-                write_5m=row.write_5m,
-                write_1h=row.write_1h,
-                read=row.read,
-                valid_from=row.valid_from.isoformat(),
-            )
-            for tier in sorted({row.above_prompt_tokens for row in model.prices})
-            if (row := price_in_force(model.id, now, tier + 1))
-        ],
+        prices=[_price_shape(row) for row in _rows_in_force(model, now)],
         lifecycle="retired" if model.is_retired(now.date()) else model.lifecycle,
         default=model.id == default,
         context_window=model.context_window,
@@ -60,6 +48,25 @@ def _shape(model: Model, default: str, served: bool | None) -> wire.Model:
         retires_at=None if model.retires_at is None else model.retires_at.isoformat(),
         successor=model.successor,
         served=served,
+    )
+
+
+def _rows_in_force(model: Model, now: datetime) -> list[PriceRow]:
+    """One row for each tier of prompt length that the list in force knows."""
+    limits = sorted({row.above_prompt_tokens for row in model.prices})
+    rows = [price_in_force(model.id, now, limit + 1) for limit in limits]
+    return list(dict.fromkeys(row for row in rows if row is not None))
+
+
+def _price_shape(row: PriceRow) -> wire.ModelPrice:
+    return wire.ModelPrice(
+        above_prompt_tokens=row.above_prompt_tokens,
+        input=row.input,
+        output=row.output,
+        write_5m=row.write_5m,
+        write_1h=row.write_1h,
+        read=row.read,
+        valid_from=row.valid_from.isoformat(),
     )
 
 
