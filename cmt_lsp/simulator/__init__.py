@@ -8,7 +8,7 @@ from cmt_lsp.simulator.answers import Answer
 from cmt_lsp.simulator.dialects import DIALECTS, Dialect
 from cmt_lsp.simulator.faults import Fault
 from cmt_lsp.simulator.journal import RecordedRequest
-from cmt_lsp.simulator.server import Simulator, run, serve_forever, simulator_in_thread
+from cmt_lsp.simulator.server import Simulator, simulator_in_thread
 
 __all__ = [
     "DIALECTS",
@@ -17,7 +17,5 @@ __all__ = [
     "Fault",
     "RecordedRequest",
     "Simulator",
-    "run",
-    "serve_forever",
     "simulator_in_thread",
 ]

@@ -243,19 +243,3 @@ def simulator_in_thread(*, port: int = 0, **options: Any) -> Iterator[Simulator]
         asyncio.run_coroutine_threadsafe(simulator.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-
-
-async def serve_forever(port: int, announce: Callable[[str], None], **options: Any) -> None:
-    """Serve until cancelled; `announce` is called once with the base URL. Prints nothing."""
-    simulator = Simulator(**options)
-    announce(await simulator.start(port))
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await simulator.stop()
-
-
-def run(port: int, announce: Callable[[str], None], **options: Any) -> None:
-    """`serve_forever` for a command line: blocks until interrupted."""
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve_forever(port, announce, **options))

@@ -28,19 +28,3 @@ async def test_it_listens_on_loopback_only() -> None:
         assert simulator.base_url == base_url
     finally:
         await simulator.stop()
-
-
-def test_the_command_line_can_run_it_until_interrupted() -> None:
-    code = (
-        "import os, signal\nfrom cmt_lsp.simulator import run\n"
-        "run(0, lambda url: (print(url, flush=True), os.kill(os.getpid(), signal.SIGINT)), chunk_delay=0.01)\n"
-        "print('ended')"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
-    )
-
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith("http://127.0.0.1:")
-    assert shown.stdout.endswith("ended\n")
-    assert shown.stderr == ""
