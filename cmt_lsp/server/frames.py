@@ -88,14 +88,19 @@ class FrameReader:
         return self._take_body(self._body_length)
 
     def _take_line(self) -> bytes | None:
-        """One line with its ending; a line without an end in sight is dropped but for its tail."""
-        end = self._buffer.find(b"\n", self._looked_at)
-        if end < 0:
-            if len(self._buffer) > MAX_HEADER_LINE:
-                self._skip(len(self._take(len(self._buffer) - _LONGEST_HEADER)))
+        """One line with its ending; of a line over the limit the tail, where the next header may begin."""
+        end = self._buffer.find(b"\n", self._looked_at) + 1
+        size = end or len(self._buffer)
+        if size > MAX_HEADER_LINE:
+            useless = size - _LONGEST_HEADER
+            self._take(useless)
+            self._skip(useless + self._block.size)
+            self._block = _Block()
+            end -= useless if end else 0
+        if not end:
             self._looked_at = len(self._buffer)
             return None
-        return self._take(end + 1)
+        return self._take(end)
 
     def _end_block(self) -> TooLarge | None:
         """After the blank line: a body follows, or nothing that can be used."""

@@ -63,9 +63,9 @@ class Outbox:
             self.link.on_drained(callback)
 
     def send(self, message: dict[str, Any], *, droppable: bool = False) -> None:
-        """Send one message; raises ValueError or TypeError where it cannot be JSON."""
+        """Send one message, typed values inside it included; raises ValueError or TypeError for what is no JSON."""
         if self.link is not None:
-            self.link.send(encode_frame(encode_body(message)), droppable=droppable)
+            self.link.send(encode_frame(encode_body(self.to_json(message))), droppable=droppable)
 
     def notify(self, method: str, params: object = None, *, droppable: bool = False) -> None:
         """Send a notification; droppable ones give way while too much waits for the editor."""
@@ -92,7 +92,7 @@ class Outbox:
     def _call(self, method: str, params: object) -> dict[str, Any]:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
         if params is not None:
-            message["params"] = self.to_json(params)
+            message["params"] = params
         return message
 
     def _withdraw(self, question_id: MessageId) -> None:

@@ -116,12 +116,8 @@ class Peer:
 
     async def request(self, method: str, params: object, timeout: float) -> Any:  # noqa: ASYNC109 - tells the editor
         """Ask the editor; raises `RpcError` for its refusal and TimeoutError for its silence, in seconds."""
-        answer = self._outbox.ask(method, params)
-        try:
-            async with asyncio.timeout(timeout):
-                return await asyncio.wrap_future(answer)
-        finally:
-            answer.cancel()
+        async with asyncio.timeout(timeout):
+            return await asyncio.wrap_future(self._outbox.ask(method, params))
 
     async def create_progress(self, title: str, *, cancellable: bool) -> WorkDone | None:
         """A progress of our own; None where the editor shows none or does not accept it."""

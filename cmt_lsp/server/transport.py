@@ -126,19 +126,21 @@ class Connection:
         self._parent.watch(process_id)
 
     def stop(self, reason: str, code: int | None) -> None:
-        """Begin to stop, from any thread or signal handler; the first reason counts.
-
-        `code` None means 0 after `shutdown`, else 1.
-        """
-        if self._deadline is None:
-            self._deadline = time.monotonic() + DEADLINE
-        self._call_on_loop(self._begin_stop, reason, code)
-
-    def _begin_stop(self, reason: str, code: int | None) -> None:
+        """Begin to stop, on the loop; the first reason counts. `code` None means 0 after `shutdown`, else 1."""
+        self._start_the_clock()
         if not self._stopping.is_set():
             self._reason = reason
             self._exit_code = (0 if self._protocol.shut_down else 1) if code is None else code
             self._stopping.set()
+
+    def stop_soon(self, reason: str, code: int | None) -> None:
+        """As `stop`, from any thread or signal handler, behind the messages that have already come."""
+        self._start_the_clock()
+        self._call_on_loop(self.stop, reason, code)
+
+    def _start_the_clock(self) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + DEADLINE
 
     # --- on the threads
 
@@ -148,10 +150,10 @@ class Connection:
     def _on_end_of_input(self, reason: str, *, broken: bool) -> None:
         if broken:
             _say(reason)
-        self.stop(reason, 1 if broken else None)
+        self.stop_soon(reason, 1 if broken else None)
 
     def _on_write_failure(self, reason: str) -> None:
-        self.stop(reason, 1)
+        self.stop_soon(reason, 1)
 
     def _on_empty(self) -> None:
         if self._drained:
@@ -166,7 +168,7 @@ class Connection:
         while True:
             if self._deadline is None:
                 if reason := self._parent.gone():
-                    self.stop(reason, None)
+                    self.stop_soon(reason, None)
                 else:
                     time.sleep(POLL)
             elif time.monotonic() > self._deadline:
@@ -243,7 +245,7 @@ def _stop_signals(connection: Connection) -> Iterator[None]:
     """
 
     def stop(number: int, _: object) -> None:
-        connection.stop(f"{signal.Signals(number).name} came", 0)
+        connection.stop_soon(f"{signal.Signals(number).name} came", 0)
 
     numbers = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
     before = {number: signal.signal(number, stop) for number in numbers}

@@ -245,6 +245,7 @@ async def noise(_: Caller, __: Empty) -> Any:
 
 
 async def block(_: Caller, params: SleepParams) -> Any:
+    note("blocked")
     time.sleep(params.seconds)  # noqa: ASYNC251 - a handler that holds up the loop is what is probed
     return {}
 
@@ -262,7 +263,7 @@ async def tables(caller: Caller, _: Empty) -> Any:
 
 
 def error_of(error: BaseException) -> RpcError | None:
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, TypeError)):
         raise TypeError("the hook fails")
     if isinstance(error, LookupError):
         return RpcError(-32803, "The hook says so.", {"kind": "unknown_session", "retryable": False})

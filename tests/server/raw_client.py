@@ -190,6 +190,19 @@ class RawClient:
         """What the server wrote to stderr so far."""
         return b"".join(self._stderr)
 
+    def wait_until_idle(self) -> None:
+        """Wait until every thread of the server sleeps, and goes on sleeping."""
+        quiet_for = 0
+        while quiet_for < 20:
+            stats = [stat.read_text() for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+            quiet_for = quiet_for + 1 if all(stat.rpartition(") ")[2][0] == "S" for stat in stats) else 0
+            time.sleep(0.002)
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all threads so far."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
     def memory(self) -> int:
         """Resident memory of the server in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -239,3 +252,11 @@ _HEADER = re.compile(rb"Content-Length: (\d+)(\r\nContent-Type: [^\r\n]+)?")
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def wait_for_line(path: Path, line: str, times: int = 1) -> None:
+    """Wait until a file holds a line so many times."""
+    deadline = time.monotonic() + 5
+    while not path.exists() or path.read_text().splitlines().count(line) < times:
+        assert time.monotonic() < deadline, f"no {line!r}"
+        time.sleep(0.001)

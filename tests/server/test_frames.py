@@ -185,6 +185,31 @@ def test_an_input_without_any_frame_is_given_up(monkeypatch: pytest.MonkeyPatch)
         list(reader.feed(b"y" * 99_000))
 
 
+def test_a_frame_now_and_then_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only bytes in a row count towards the limit."""
+    monkeypatch.setattr(frames, "MAX_SKIPPED", 100_000)
+    reader = FrameReader()
+
+    assert [Body(NEXT)] * 3 == [
+        frame for _ in range(3) for frame in reader.feed(b"y" * 99_000 + b"\n" + frame_bytes(NEXT))
+    ]
+    assert 290_000 < reader.skipped < 310_000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 44\r\nContent-Length: nonsense\r\n\r\n",
+        b"Content-Length: 44\r\n" + b"X: 1\r\n" * MAX_HEADER_LINES + b"\r\n",
+        b"Content-Length: 44\r\nX: " + b"1" * MAX_HEADER_LINE + b"\r\n\r\n",
+    ],
+    ids=["a length taken back", "more headers than the limit", "a longer header than the limit"],
+)
+def test_a_frame_that_breaks_the_rules_is_not_acted_on(headers: bytes) -> None:
+    """And the one behind it is."""
+    assert bodies(headers + GOOD + frame_bytes(NEXT)) == [NEXT]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.just("\r\nContent-Length: 3\r\n\r\n{}"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),

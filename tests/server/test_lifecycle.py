@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from raw_client import PROBE, RawClient, frame
+from raw_client import PROBE, RawClient, frame, wait_for_line
 
 from cmt_lsp.server.parent import ParentWatch, process_identity
 
@@ -116,6 +116,30 @@ def test_shutdown_cancels_what_runs_and_answers_all() -> None:
         assert [-32600, -32600] == [late["error"]["code"], again["error"]["code"]]
 
 
+def test_what_comes_after_exit_is_not_acted_on() -> None:
+    """No work begins while the server settles its affairs."""
+    with RawClient(env={"PROBE_STOP_SECONDS": "0.3"}) as client:
+        client.initialize()
+        client.notify("exit")
+        client.ask("cmt/echo", {})
+
+        assert client.exit_code(PROMPT) == 1
+    assert len(client.messages) == 1
+
+
+def test_shutdown_is_answered_though_exit_follows_at_once() -> None:
+    """Some clients do not wait; running work still ends in order."""
+    with RawClient() as client:
+        client.initialize()
+        nap = client.ask("cmt/nap", {"onCancel": "slowly"})
+        client.result("cmt/echo", {})
+        shutdown_and_exit_at_once(client)
+
+        assert client.answer("bye")["result"] is None
+        assert client.answer(nap)["result"] == {"stopReason": "cancelled"}
+        assert client.exit_code(PROMPT) == 0
+
+
 def test_a_slow_stop_hook_delays_shutdown_by_a_second_at_most() -> None:
     """VS Code kills the process two seconds after asking; the hook goes on until the exit."""
     with RawClient(env={"PROBE_STOP_SECONDS": "1.5"}) as client:
@@ -128,32 +152,33 @@ def test_a_slow_stop_hook_delays_shutdown_by_a_second_at_most() -> None:
         assert 0 == client.exit_code(PROMPT)
 
 
+STOP_HOOK, LOOP, INTERPRETER = {"PROBE_STOP_SECONDS": "60"}, {}, {"PROBE_HANG_AFTER": "60"}
+
+
 @pytest.mark.parametrize(
-    ("environment", "message"),
+    ("end", "environment"),
     [
-        ({"PROBE_STOP_SECONDS": "60"}, ("cmt/echo", {})),
-        ({}, ("cmt/block", {"seconds": 60})),
-        ({"PROBE_HANG_AFTER": "60"}, ("cmt/echo", {})),
+        (exit_alone, STOP_HOOK),
+        (by_signal(signal.SIGTERM), LOOP),
+        (end_of_input, LOOP),
+        (shutdown_and_exit, INTERPRETER),
     ],
-    ids=["the stop hook hangs", "the loop hangs", "the interpreter hangs"],
-)
-@pytest.mark.parametrize(
-    "end", [exit_alone, by_signal(signal.SIGTERM), end_of_input], ids=["exit", "SIGTERM", "EOF"]
+    ids=["stop hook, exit", "loop, SIGTERM", "loop, end of input", "interpreter, exit"],
 )
 def test_a_hang_is_ended_by_force(
-    end: Callable[[RawClient], None], environment: dict[str, str], message: tuple[str, object]
+    end: Callable[[RawClient], None], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Within five seconds; a loop that hangs cannot hear `exit`, only the end of input or a signal."""
-    with RawClient(env=environment) as client:
+    """Within five seconds, whether the stop hook, the event loop or the interpreter's own end hangs."""
+    event_file = tmp_path / "events"
+    with RawClient(env=environment | {"PROBE_EVENT_FILE": str(event_file)}) as client:
         client.initialize()
         client.result("cmt/echo", {})
-        client.ask(*message)
-        if end is exit_alone and message[0] == "cmt/block":
-            client.close_input()
-        else:
-            end(client)
+        if environment is LOOP:
+            client.ask("cmt/block", {"seconds": 60})
+            wait_for_line(event_file, "blocked")
+        end(client)
 
-        assert client.exit_code(PROMPT + 0.5) in (0, 1)
+        assert client.exit_code(PROMPT) == (0 if environment is INTERPRETER else 1)
 
 
 def test_two_signals_end_no_sooner_and_no_later(tmp_path: Path) -> None:

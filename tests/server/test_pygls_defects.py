@@ -311,22 +311,10 @@ def test_exit_without_shutdown_is_called_a_success(bare: RawClient) -> None:
 def test_sigint_is_not_obeyed(bare: RawClient) -> None:
     """`transport._stop_signals`."""
     bare.result("probe/echo", {})
-    wait_until_idle(bare.process.pid)
+    bare.wait_until_idle()
     bare.process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         bare.exit_code(1.0)
-
-
-def wait_until_idle(process_id: int) -> None:
-    """Wait until every thread of a process sleeps, its reader included."""
-    quiet_for = 0
-    while quiet_for < 20:
-        states = [
-            stat.read_text().rpartition(")")[2].split()[0]
-            for stat in Path(f"/proc/{process_id}/task").glob("*/stat")
-        ]
-        quiet_for = quiet_for + 1 if set(states) == {"S"} else 0
-        time.sleep(0.002)
 
 
 def test_the_editors_death_is_not_noticed(tmp_path: Path) -> None:

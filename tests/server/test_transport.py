@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raw_client import PROBE, RawClient, frame, frame_bytes
+from raw_client import PROBE, RawClient, frame, frame_bytes, wait_for_line
 
 from cmt_lsp.server.pipe_threads import HARD_BYTES, SOFT_BYTES, SOFT_MESSAGES, PipeReader, PipeWriter
 
@@ -82,6 +82,19 @@ def test_an_editor_that_leaves_too_much_unread_is_gone(outlet: Outlet) -> None:
     assert "the editor does not read" == outlet.failures.get_nowait()
     assert outlet.failures.empty()
     assert 0 == outlet.writer.backlog
+
+
+def test_the_first_failure_is_the_one_that_is_told(outlet: Outlet) -> None:
+    """A writer that hangs in the pipe when the limit is reached finds it closed later."""
+    outlet.writer.start()
+    for _ in range(HARD_BYTES // 2**20 + 2):
+        outlet.writer.send(b"x" * 2**20)
+    os.close(outlet.read_end)
+
+    assert outlet.failures.get(timeout=5) == "the editor does not read"
+    outlet.writer.close(5)
+    assert outlet.failures.empty()
+    outlet.read_end = os.open(os.devnull, os.O_RDONLY)
 
 
 def test_a_closed_pipe_is_reported_once(outlet: Outlet) -> None:
@@ -198,14 +211,6 @@ def test_cancelling_takes_effect_while_nothing_is_read(tmp_path: Path) -> None:
         assert client.exit_code(4) == 1
         assert stop_file.read_text() == "the editor said exit\n"
         assert cancelled_after < 0.5  # 2 ms on an idle machine
-
-
-def wait_for_line(path: Path, line: str, times: int = 1) -> None:
-    """Wait until a file holds a line so many times."""
-    deadline = time.monotonic() + 5
-    while not path.exists() or path.read_text().splitlines().count(line) < times:
-        assert time.monotonic() < deadline, f"no {line!r}"
-        time.sleep(0.001)
 
 
 def test_an_editor_that_never_reads_again_ends_the_server(client: RawClient) -> None:
