@@ -14,11 +14,9 @@ import asyncio  # noqa: E402 - the collector has to be spared before anything is
 import logging  # noqa: E402
 import os  # noqa: E402
 from functools import cached_property  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from lsprotocol import types  # noqa: E402
-from pygls.uris import to_fs_path  # noqa: E402
 
 from cmt_lsp import __version__  # noqa: E402
 from cmt_lsp.api.errors import CmtError  # noqa: E402
@@ -28,9 +26,11 @@ from cmt_lsp.server.operations import METHODS  # noqa: E402
 from cmt_lsp.server.pipe_threads import claim_standard_streams  # noqa: E402
 from cmt_lsp.server.protocol import build_server  # noqa: E402
 from cmt_lsp.server.transport import serve  # noqa: E402
+from cmt_lsp.server.uris import folder  # noqa: E402
 
 if TYPE_CHECKING:
     from logging.handlers import QueueListener
+    from pathlib import Path
 
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Resolved, Settings
@@ -111,11 +111,10 @@ class App:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The workspace folders, resolved; the first one names the workspace of new sessions."""
+        """The workspace folders that exist, resolved; the first one names the workspace of new sessions."""
         workspace = self.server.workspace
         uris = list(workspace.folders) or [workspace.root_uri]
-        paths = [to_fs_path(uri) for uri in uris if uri]
-        return tuple(Path(path).resolve() for path in paths if path)
+        return tuple(found for uri in uris if uri and (found := folder(uri)))
 
     def _operations(self) -> tuple[Operation, ...]:
         from cmt_lsp.server.operations.rows import operations_for

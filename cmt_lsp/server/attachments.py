@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from lsprotocol import types
-from pygls.uris import to_fs_path
 
 from cmt_lsp.api.errors import BadParamsError, BlockedFileError
 from cmt_lsp.core import context
 from cmt_lsp.core.files import read_file
 from cmt_lsp.server import wire
 from cmt_lsp.server.documents import OpenDocument
+from cmt_lsp.server.uris import fs_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,13 +73,17 @@ def _context_item(
 def _selection(index: int, item: wire.SelectionItem, texts: Mapping[str, OpenDocument]) -> context.Selection:
     """Some lines of a document; a selection that ends before a line's first character leaves that line out."""
     start, end = item.range.start, item.range.end
+    if min(start.line, start.character, end.line, end.character) < 0:
+        raise BadParamsError(
+            f"$.context[{index}].range has a negative number; lines and characters count from 0."
+        )
     if (end.line, end.character) < (start.line, start.character):
         raise BadParamsError(f"$.context[{index}].range ends before it starts; select again.")
     document = texts.get(item.uri)
     last = end.line - 1 if end.character == 0 and end.line > start.line else end.line
     return context.Selection(
         uri=item.uri,
-        path=to_fs_path(item.uri),
+        path=fs_path(item.uri),
         language=item.language_id or (document.language_id if document else None),
         start_line=start.line + 1,
         end_line=last + 1,
@@ -111,7 +115,7 @@ def _diagnostic(entry: wire.DiagnosticEntry) -> context.Diagnostic:
 
 def local_path(given: str, place: str) -> Path:
     """A path of this machine from a path or a `file:` URI; BlockedFileError for anything that is elsewhere."""
-    path = to_fs_path(given) if given.startswith("file:") else given
+    path = fs_path(given) if given.startswith("file:") else given
     if not path or "://" in path or path.startswith(("//", "\\\\")):
         raise BlockedFileError(
             f"{place} is no file on this machine; open it in the editor or give its local path."

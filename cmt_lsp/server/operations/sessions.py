@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes import cost_shape, moment, session_shape, timing_shape, usage_shape
+from cmt_lsp.server.uris import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.server.table import Caller
@@ -87,14 +88,11 @@ def _folder(given: str | None) -> Path | None:
     """A folder by path or `file:` URI."""
     if given is None:
         return None
-    from pygls.uris import to_fs_path
-
-    path = to_fs_path(given) if given.startswith("file:") else given
-    if not path or not Path(path).is_dir():
+    if (found := folder(given)) is None:
         raise BadParamsError(
-            "$.workspaceFolder is not a folder on this machine; give its path or leave it out."
+            "$.workspaceFolder is not a folder on this machine; give its absolute path or leave it out."
         )
-    return Path(path)
+    return found
 
 
 def _turn_shape(turn: TurnRecord) -> wire.TurnRecord:
