@@ -77,7 +77,7 @@ class ConversationManager:
 
     @property
     def weight(self) -> int:
-        """About how many bytes the turns hold in memory; counted once for each state of the history."""
+        """About how many bytes the turns hold in memory; counted once, and on from there turn by turn."""
         if self._weighed[0] is not self.turns:
             self._weighed = (self.turns, sum(_weight(turn) for turn in self.loaded))
         return self._weighed[1]
@@ -167,8 +167,10 @@ class ConversationManager:
 
     def append(self, turn: TurnRecord, history_from: int, without: TurnRecord | None = None) -> None:
         """Take a settled turn into the history; the first one names a session that has no name."""
-        turns = tuple(known for known in self.loaded if known is not without)
-        self.turns = (*turns, turn)
+        kept = tuple(known for known in self.loaded if known is not without)
+        weight = self.weight if len(kept) == len(self.loaded) else sum(_weight(known) for known in kept)
+        self.turns = (*kept, turn)
+        self._weighed = (self.turns, weight + _weight(turn))
         name = self.record.name if self.record.named else name_from(turn.prompt_text) or self.record.name
         self.record = replace(
             self.record,

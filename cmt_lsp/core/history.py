@@ -87,10 +87,12 @@ def fit_history(
     The last turn's measured usage is taken where it stood under the same prefix; the rest is estimated from sizes.
     """
     sent = sent_turns(turns, history_from)
-    sizes = [_turn_tokens(turn) for turn in sent]
     fresh = content_tokens(new_content)
-    guess = sum(sizes) + _text_tokens(system_prompt or "")
     measured = _measured(sent, prefix)
+    if measured is not None and (room is None or fresh + measured <= room):
+        return Fit(history_from, 0, fresh + measured)  # the usual case, without a look at all the texts
+    sizes = [_turn_tokens(turn) for turn in sent]
+    guess = sum(sizes) + _text_tokens(system_prompt or "")
     scale = measured / guess if measured is not None and guess else 1.0
     total = fresh + (measured if measured is not None else guess)
     if room is None or total <= room:

@@ -295,7 +295,7 @@ def _checked(given: Mapping[str, Any], place: str, notices: list[str]) -> dict[s
     for name, value in given.items():
         option = _BY_NAME.get(name)
         if option is None:
-            notices.append(f"{_short(name)} in {place} is no option{_suggestion(name)}.")
+            notices.append(f"{_short(name)} in {place} is no option{_suggestion(name)}")
             continue
         try:
             values[option.field] = option.check(value)
@@ -311,7 +311,7 @@ def _suggestion(name: str) -> str:
     camel = head + "".join(part.title() for part in rest)
     near = difflib.get_close_matches(camel.lower(), [known.lower() for known in _BY_NAME], n=1, cutoff=0.6)
     right = next((known for known in _BY_NAME if near and known.lower() == near[0]), None)
-    return f"; did you mean {right}?" if right else ""
+    return f"; did you mean {right}?" if right else "."
 
 
 def _short(value: object) -> str:

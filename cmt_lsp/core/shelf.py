@@ -122,7 +122,7 @@ class SessionShelf:
         # A change of ours since the question makes the answer old.
         if newer is not None and conversation.record.revision == before:
             conversation.record, conversation.turns = newer
-        self._trim()
+        self.trim()
 
     async def listing(
         self, workspaces: Sequence[str | None] | None, query: str | None
@@ -186,10 +186,10 @@ class SessionShelf:
         conversation.file_number = self.store.file_number
         self._known[conversation.record.id] = conversation
         self.window[conversation.record.id] = None
-        self._trim()
+        self.trim()
         return conversation
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
         """Let histories go until the rest fits, oldest use first; what runs or is not saved stays."""
         total = sum(conversation.weight for conversation in self._known.values())
         for session_id, conversation in list(self._known.items()):

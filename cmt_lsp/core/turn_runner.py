@@ -207,6 +207,7 @@ class TurnRunner:
     def _settle(self, live: _Live, outcome: TurnResult | CmtError) -> None:
         self._unsettled.pop(live.turn.id, None)
         live.turn.settle(outcome)
+        self._shelf.trim()
 
     def _release(self, live: _Live) -> None:
         """Free the session for the next turn, here and in other processes."""
