@@ -279,7 +279,7 @@ def test_the_connection_closes_as_fast_while_nobody_reads(
         assert stream.result()["stopReason"] == "cancelled"
         _forget_script(window.sim)
         editor.session()
-    p50, p99 = statistics.median(taken), sorted(taken)[int(len(taken) * 0.99) - 1]
+    p99 = sorted(taken)[int(len(taken) * 0.99) - 1]
     figure("cancel to closed connection, pipe unread", _spread(taken))
     assert p99 < (FAST if count >= 100 else GENEROUS)
 

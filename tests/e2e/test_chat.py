@@ -9,7 +9,7 @@ import pytest
 from cmt_lsp.simulator import Answer, Fault, Simulator
 
 from .conftest import MakeEditor, Shared
-from .editor import NOTIFIED, SLOW, TITLED, Editor
+from .editor import NOTIFIED, SLOW, TITLED
 
 WORDS = "Grüße, 世界! 👩\u200d👩\u200d👧 e\u0301nd."
 
