@@ -297,5 +297,6 @@ def lsp_complaint(error: Exception) -> BadValueError:
     """What the lenient converter found wrong with one of LSP's own messages, with the place in wire names."""
     notes = cattrs.transform_error(error, path=ROOT)
     reason, _, place = notes[0].rpartition(" @ ")
+    reason = reason.partition(" (")[0]  # what follows quotes the value
     path = re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), place.removeprefix(ROOT))
     return BadValueError(f"is not valid ({reason})" if reason else "is not valid", path)

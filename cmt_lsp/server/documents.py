@@ -62,11 +62,6 @@ class OpenDocument(TextDocument):
     _lines_of: str | None = None
 
     @property
-    def source(self) -> str:
-        """The text as the editor has it, unsaved edits included."""
-        return self._source or ""
-
-    @property
     def lines(self) -> Sequence[str]:
         """The lines with their endings, split at \\n, \\r\\n and \\r only; kept until the next edit."""
         if self._lines_of is not self._source:

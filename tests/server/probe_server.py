@@ -10,6 +10,7 @@ spare_startup()
 
 import asyncio
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -250,6 +251,10 @@ async def block(_: Caller, params: SleepParams) -> Any:
     return {}
 
 
+async def collector(_: Caller, __: Empty) -> Any:
+    return {"frozen": gc.get_freeze_count(), "threshold": gc.get_threshold()}
+
+
 async def tables(caller: Caller, _: Empty) -> Any:
     protocol = server.protocol
     return {
@@ -292,6 +297,7 @@ OPERATIONS = [
     Operation("cmt/ask", AskParams, None, ask),
     Operation("cmt/noise", Empty, None, noise),
     Operation("cmt/block", SleepParams, None, block),
+    Operation("cmt/collector", Empty, None, collector),
     Operation("cmt/tables", Empty, None, tables),
 ]
 

@@ -175,6 +175,7 @@ def test_an_editor_that_does_not_read_stops_nothing(client: RawClient) -> None:
     client.notify("$/cancelRequest", {"id": nap})
     told = client.ask("cmt/told")
     stalled = client.ask("cmt/stalled")
+    drained = client.ask("cmt/drained")
     client.go_on_reading()
 
     assert "nap cancelled" in client.answer(told)["result"]["events"]
@@ -187,6 +188,7 @@ def test_an_editor_that_does_not_read_stops_nothing(client: RawClient) -> None:
     assert kept[3000:] == sorted(kept[3000:])
     assert len(kept) < 23_000
     assert client.memory() - before < 32 * 2**20
+    assert client.answer(drained)["result"] == {"backlog": 0}
     assert {"backlog": 0} == client.result("cmt/drained")
 
 
@@ -247,6 +249,23 @@ def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(client: Raw
     assert "A message may hold at most 64 MB." == client.answer(None)["error"]["message"]
     assert {"value": 1} == client.result("cmt/echo", {"value": 1})
     assert client.memory() < 150 * 2**20
+
+
+def test_faults_of_our_own_leave_stderr_alone(client: RawClient) -> None:
+    """A server without a log writes nothing, since nobody may be reading."""
+    for how in ("ValueError", "SystemExit", "recursion"):
+        client.request("cmt/fail", {"how": how})
+    client.result("cmt/background/exit")
+
+    assert client.stderr() == b""
+
+
+def test_the_collector_rests_while_starting_and_works_later(client: RawClient) -> None:
+    """What was imported is out of its sight for good."""
+    told = client.result("cmt/collector")
+
+    assert told["threshold"] == [700, 10, 10]
+    assert told["frozen"] > 50_000
 
 
 def test_ten_thousand_bad_bodies_leave_stderr_alone(client: RawClient) -> None:
