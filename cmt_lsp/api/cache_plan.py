@@ -102,7 +102,7 @@ def _breakpoints(
     marks: dict[tuple[int, int], Breakpoint] = {}
     for mark in _candidates(system, messages, pinned):
         marks.setdefault((mark.message, mark.block), mark)
-    return tuple(mark for mark in marks.values() if _prefix_tokens(system, messages, mark) >= minimum)
+    return tuple(mark for mark in marks.values() if _is_long_enough(system, messages, mark, minimum))
 
 
 def _candidates(
@@ -164,13 +164,27 @@ def _with_pinned(messages: list[dict[str, Any]], pinned: list[Block]) -> list[di
     return [{**first, "content": [*pinned, *first["content"]]}, *messages[1:]]
 
 
-def _prefix_tokens(system: Sequence[Block], messages: Sequence[Mapping[str, Any]], mark: Breakpoint) -> int:
-    """Estimated tokens up to and with the mark."""
-    total = sum(map(_estimated_tokens, system))
-    for index, message in enumerate(messages[: mark.message + 1]):
-        blocks = message["content"]
-        total += sum(map(_estimated_tokens, blocks[: mark.block + 1] if index == mark.message else blocks))
-    return total
+def _is_long_enough(
+    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], mark: Breakpoint, minimum: int
+) -> bool:
+    """Whether the estimated tokens up to and with the mark reach the minimum; a long history is not read to its end."""
+    tokens = 0
+    for block in _prefix(system, messages, mark):
+        tokens += _estimated_tokens(block)
+        if tokens >= minimum:
+            return True
+    return tokens >= minimum
+
+
+def _prefix(
+    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], mark: Breakpoint
+) -> Iterator[Block]:
+    """The blocks up to and with the mark, in prompt order."""
+    yield from system
+    for message in messages[: max(mark.message, 0)]:
+        yield from message["content"]
+    if mark.message >= 0:
+        yield from messages[mark.message]["content"][: mark.block + 1]
 
 
 def _estimated_tokens(block: Mapping[str, Any]) -> int:
@@ -217,9 +231,14 @@ def marked(block: Mapping[str, Any]) -> Block:
 
 
 def _digest(value: object) -> int:
-    """A hash of a JSON value; Python keeps a string's hash with it, so that large images cost once."""
+    """A hash of a JSON value; Python keeps a string's hash with it, so that large images cost once.
+
+    Strings come first: nearly everything is one, and each turn hashes the whole history.
+    """
+    if isinstance(value, str):
+        return hash(value)
     if isinstance(value, dict):
-        return hash(frozenset((name, _digest(inner)) for name, inner in value.items()))
+        return hash(frozenset([(name, _digest(inner)) for name, inner in value.items()]))
     if isinstance(value, (list, tuple)):
-        return hash(tuple(_digest(inner) for inner in value))
+        return hash(tuple([_digest(inner) for inner in value]))
     return hash(value)
