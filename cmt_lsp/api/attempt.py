@@ -62,6 +62,7 @@ class Attempt:
 
     async def aclose(self) -> None:
         """Close the socket, or give the connection back where the answer was read to its end."""
+        self._clock.stop()
         if self._response is None:
             return
         if self._fold.complete and self._chunks is not None:

@@ -632,13 +632,13 @@ HOSTILE = {
     "SSLKEYLOGFILE": "/nonexistent/keys",
 }
 SEND = """
-import asyncio, sys
+import asyncio, logging, sys
 from cmt_lsp.api.anthropic_client import AnthropicClient, MessageRequest
 client = AnthropicClient("sk-ant-own", base_url=sys.argv[1])
 async def main():
     await client.count_tokens(MessageRequest("m", 5, [{"role": "user", "content": "a secret prompt"}]))
     await client.list_models()
-    print(await client.send_message_simple("a secret prompt"))
+    print(await client.send_message_simple("a secret prompt"), logging.root.handlers)
 asyncio.run(main())
 """
 
@@ -665,7 +665,7 @@ async def test_the_environment_changes_no_byte_of_a_request_and_logs_nothing() -
 
     assert hostile == plain
     assert len(plain[0]) == 3
-    assert (plain[1], plain[2]) == (b"('Hello w\xc3\xb6rld', 10, 5, 0)\n", b"")
+    assert (plain[1], plain[2]) == (b"('Hello w\xc3\xb6rld', 10, 5, 0) []\n", b"")
     assert plain[0][2].split(b"\r\n\r\n")[0].lower().split(b"\r\n")[1:] == [
         b"host: 127.0.0.1:port",
         b"connection: keep-alive",

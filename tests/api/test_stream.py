@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scripted_server import ANSWER, closing, event, opened, started, text
 
 from cmt_lsp.api.answer import AnswerReader
-from cmt_lsp.api.errors import BadAnswerError, CmtError, OverloadedError
+from cmt_lsp.api.errors import BadAnswerError, CmtError, NetworkError, OverloadedError
 from cmt_lsp.api.sse import EVENT_LIMIT, LINE_LIMIT
 from cmt_lsp.api.stream import (
     ANSWER_LIMIT,
@@ -396,6 +396,7 @@ def test_an_error_body_under_status_200_is_the_error_it_names() -> None:
     body = json.dumps({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}).encode()
 
     assert isinstance(read(body)[2], OverloadedError)
+    assert isinstance(read(b'{"type": "error", "error": "words", "content": []}')[2], NetworkError)
 
 
 # Mutation
