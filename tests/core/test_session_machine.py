@@ -166,7 +166,7 @@ class SessionMachine(RuleBasedStateMachine):
         turn_id = turns[at].id if turns else None
         self.session = self.runner.run(self.manager.fork(self.session, turn_id)).id
         self.expected = self.expected[: at + 1] if turns else []
-        self.may_shrink = True
+        self.last = []
 
     @rule(model=st.sampled_from(MODELS[:3]))
     def switch_model(self, model: str) -> None:
