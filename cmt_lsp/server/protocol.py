@@ -41,7 +41,7 @@ from cmt_lsp.server.peer import Peer, WorkDone
 from cmt_lsp.server.table import Caller, Operation, OperationTable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
     from cattrs import Converter
@@ -202,13 +202,9 @@ class CmtProtocol(LanguageServerProtocol):
         elif self._handler(method) is None:
             logger.debug("Ignored an unknown notification")
         else:
-            self._keep(self._run_notification(notification))
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start work that nobody waits for, and hold on to it while it runs."""
-        notice = asyncio.get_running_loop().create_task(work)
-        self._notices.add(notice)
-        notice.add_done_callback(self._notices.discard)
+            notice = asyncio.get_running_loop().create_task(self._run_notification(notification))
+            self._notices.add(notice)
+            notice.add_done_callback(self._notices.discard)
 
     def _cancel(self, params: object) -> None:
         wanted = params.get("id") if isinstance(params, dict) else None
@@ -334,16 +330,7 @@ class CmtProtocol(LanguageServerProtocol):
     def lsp_initialized(self, *args: Any) -> Generator[Any, Any, None]:
         """The editor is ready."""
         self._hooks.on_initialized()
-        self._keep(self._prepare())
         yield from super().lsp_initialized(*args)  # type: ignore[no-untyped-call]
-
-    async def _prepare(self) -> None:
-        """Make the decoders of what may come, one at a time: 50 ms that the first keystroke need not wait for."""
-        for method in (*self.fm.builtin_features, *self.fm.features):
-            wanted = types.METHOD_TO_TYPES.get(method, (None, None, None))[2]
-            if wanted is not None:
-                self._converter.get_structure_hook(wanted)
-                await asyncio.sleep(0)
 
     @lsp_method(types.SHUTDOWN)
     def lsp_shutdown(self, *_: Any) -> Generator[Any, Any, None]:

@@ -64,22 +64,3 @@ def test_our_layer_is_cheap(campaign_size: Callable[[int, int], int], tmp_path: 
     assert our_start <= 1.1 * bare_start
     assert our_memory <= 1.3 * bare_memory
     assert our_trip <= bare_trip
-
-
-def test_the_first_keystroke_waits_for_nothing(client: RawClient) -> None:
-    """The decoder of a change, 22 ms of work, is made while the editor is busy with itself."""
-    uri = "file:///a"
-    client.notify(
-        "textDocument/didOpen", {"textDocument": {"uri": uri, "languageId": "x", "version": 1, "text": ""}}
-    )
-    client.result("probe/document", {"uri": uri})
-    client.wait_until_idle()
-    before = client.cpu_seconds()
-    where = {"line": 0, "character": 0}
-    edit = {"range": {"start": where, "end": where}, "text": "a"}
-    client.notify(
-        "textDocument/didChange", {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [edit]}
-    )
-
-    assert client.result("probe/document", {"uri": uri}) == {"text": "a", "version": 2}
-    assert client.cpu_seconds() - before < 0.010
