@@ -154,9 +154,10 @@ class Flight:
             self._show(completed.message.text)
 
     def _tick(self) -> None:
-        """Say that the answer is still awaited, as long as no text comes."""
-        silent = self._loop.time() - self._heard
-        if silent >= WAITING_SECONDS * 0.9:
+        """Say that the answer is still awaited, as long as no text comes; the wait for a retry was told with it."""
+        now = self._loop.time()
+        silent, between_attempts = now - self._heard, now < (self._goes_out_at or now)
+        if silent >= WAITING_SECONDS * 0.9 and not between_attempts:
             self._see_whether_sent()
             self.tell(Waiting(self._phase, silent))
         self._ticker = self._loop.call_later(WAITING_SECONDS, self._tick)

@@ -142,6 +142,7 @@ class Window:
                 turn.cancel("user")
             except CmtError as error:
                 audience.fail(error)
+                self._run_beside(self.refresh_status())
                 raise
             else:
                 audience.finish(result)

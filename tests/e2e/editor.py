@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -219,6 +221,33 @@ class Stream:
     def text(self) -> str:
         """All text values joined."""
         return "".join(value["text"] for value in self.values if value["kind"] == "text")
+
+
+class Listener:
+    """A place that must hear nothing; counts who connects."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                self._socket.accept()[0].close()
+                self.connections += 1
+        except OSError:
+            return
 
 
 def wait_until(holds: Any, patience: float = 10.0) -> None:

@@ -13,9 +13,13 @@ from cmt_lsp.simulator import Simulator
 from .conftest import MakeEditor, Shared
 from .editor import NOTIFIED, Editor
 
-TEXT = "α = '😀'\nsecond line\r\nthird 𝒳 line\n"
+TEXT = "é = '😀'\nsecond line\r\nthird 🚀 line\n"
 """Characters of one, two and four bytes, one and two UTF-16 units; two kinds of line ends."""
-UNITS = {"utf-8": lambda s: len(s.encode()), "utf-16": lambda s: len(s.encode("utf-16-le")) // 2, "utf-32": len}
+UNITS = {
+    "utf-8": lambda s: len(s.encode()),
+    "utf-16": lambda s: len(s.encode("utf-16-le")) // 2,
+    "utf-32": len,
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +88,15 @@ def test_a_selection_of_edited_text_is_cut_in_the_units_of_the_editor(
     assert answer["capabilities"]["positionEncoding"] == encoding
     units, uri = UNITS[encoding], "untitled:Untitled-1"
     open_document(editor, uri, TEXT)
-    insert = {"line": 0, "character": units("α = '😀")}
+    insert = {"line": 0, "character": units("é = '😀")}
     change = {"range": {"start": insert, "end": insert}, "text": "👍🏽"}
     document = {"uri": uri, "version": 1}
     editor.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
     shared = Shared(editor, sim)
-    first = asks(shared, [selection(uri, (0, units("α = '")), (0, units("α = '😀👍🏽")))])
+    first = asks(shared, [selection(uri, (0, units("é = '")), (0, units("é = '😀👍🏽")))])
     assert fenced(first[0]) == "😀👍🏽\n"
-    second = asks(shared, [selection(uri, (1, 0), (2, units("third 𝒳")))])
-    assert fenced(second[0]) == "second line\r\nthird 𝒳\n"
+    second = asks(shared, [selection(uri, (1, 0), (2, units("third 🚀")))])
+    assert fenced(second[0]) == "second line\r\nthird 🚀\n"
     whole = asks(shared, [{"kind": "file", "uri": uri}])
     assert fenced(whole[0]) == TEXT.replace("😀", "😀👍🏽")
 

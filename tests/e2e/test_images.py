@@ -98,7 +98,11 @@ def test_a_bad_image_is_refused_and_the_session_is_as_it_was(
     before = editor.result("cmt/session/get", {"sessionId": session})
     sent = len(window.sim.requests)
     (tmp_path / "bad.png").write_bytes(BAD[name])
-    image = {"path": str(tmp_path / "bad.png")} if by == "path" else {"data": base64.b64encode(BAD[name]).decode()}
+    image = (
+        {"path": str(tmp_path / "bad.png")}
+        if by == "path"
+        else {"data": base64.b64encode(BAD[name]).decode()}
+    )
     stream = editor.streaming_chat("x", sessionId=session, images=[image])
     answer = stream.answer()
     assert answer["error"]["data"]["kind"] == "bad_image", answer
@@ -137,7 +141,12 @@ def test_a_picture_that_unpacks_to_a_gigabyte_is_refused(window: Shared, tmp_pat
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100_000)) + chunk(b"IEND", b"")
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100_000))
+        + chunk(b"IEND", b"")
+    )
     (tmp_path / "bomb.png").write_bytes(bomb)
     before = window.editor.memory()
     error = window.editor.refused("cmt/chat", {"text": "x", "images": [{"path": str(tmp_path / "bomb.png")}]})
