@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 MERGE_SECONDS = 0.025
 """How long text is gathered after a piece has left; 20 to 30 ms is below what an eye tells from continuous."""
 
+ON_ITS_WAY = 16 * 1024
+"""Bytes that may wait for an editor that reads: the usage is still on its way to the writer when the first text comes,
+and waiting until that has left would cost the text a millisecond or two. Above this the editor is behind."""
+
 LONGEST_CLUSTER = 256
 """Code points after which a single grapheme cluster is cut all the same; Unicode's stream-safe text allows 32."""
 
@@ -117,7 +121,7 @@ class TurnStream:
         self._timer = None
         if self._ended or self._waiting_for_drain:
             return
-        if self._outlet.backlog:
+        if self._outlet.backlog > ON_ITS_WAY:
             self._waiting_for_drain = True
             self._outlet.on_drained(self._drained)
         elif self._send_pieces():

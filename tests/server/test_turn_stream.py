@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wcwidth import iter_graphemes
 
-from cmt_lsp.server.turn_stream import LONGEST_CLUSTER, MERGE_SECONDS, TurnStream
+from cmt_lsp.server.turn_stream import LONGEST_CLUSTER, MERGE_SECONDS, ON_ITS_WAY, TurnStream
 
 CLUSTERS = ["a", "e\u0301", "\r\n", "👩‍👩‍👧", "🇩🇪", "한", "각", "क्षि", " ", "\n", "🏽", "\u200d", "z"]
 
@@ -47,7 +47,7 @@ async def test_joined_text_is_whole_and_no_cluster_is_split(pieces: list[str], r
     pipe = Pipe()
     stream = TurnStream(pipe, "t", "turn")
     for piece in pieces:
-        pipe.backlog = random.choice([0, 0, 1])
+        pipe.backlog = random.choice([0, ON_ITS_WAY, ON_ITS_WAY + 1])
         stream.text(piece)
         if random.random() < 0.3:
             pipe.drain()
@@ -81,9 +81,20 @@ async def test_the_first_piece_leaves_at_once_and_the_next_ones_are_merged() -> 
     assert pipe.texts == ["Hello", " my old frien"]
 
 
+async def test_the_first_piece_does_not_wait_for_the_values_before_it_to_be_written() -> None:
+    pipe = Pipe()
+    stream = TurnStream(pipe, "t", "turn")
+    stream.send("usage", usage={})
+    pipe.backlog = 300
+
+    stream.text("Hello ")
+
+    assert pipe.texts == ["Hello"]
+
+
 async def test_while_the_editor_does_not_read_pieces_gather_into_one_message() -> None:
     pipe = Pipe()
-    pipe.backlog = 1
+    pipe.backlog = ON_ITS_WAY + 1
     stream = TurnStream(pipe, "t", "turn")
     for _ in range(1000):
         stream.text("word ")
@@ -100,7 +111,13 @@ async def test_thinking_comes_before_the_text_that_follows_it() -> None:
     stream.text("Yes. ")
     stream.end(stopReason="end_turn")
     kinds = [(value["kind"], value.get("text")) for value in pipe.values]
-    assert kinds == [("thinking", "let me se"), ("thinking", "e"), ("text", "Yes."), ("text", " "), ("end", None)]
+    assert kinds == [
+        ("thinking", "let me se"),
+        ("thinking", "e"),
+        ("text", "Yes."),
+        ("text", " "),
+        ("end", None),
+    ]
 
 
 @pytest.mark.parametrize("marks", [LONGEST_CLUSTER - 1, LONGEST_CLUSTER, 10 * LONGEST_CLUSTER])
