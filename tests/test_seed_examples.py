@@ -168,7 +168,7 @@ def run(simulator: Simulator, tmp_path: Path):
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", str(path)],
+            [sys.executable, "-W", "error", str(path)],
             cwd=tmp_path,
             env=environ,
             capture_output=True,

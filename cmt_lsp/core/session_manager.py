@@ -352,11 +352,13 @@ class APISessionManager:
 
     async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
         """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
+        ends_at = asyncio.get_running_loop().time() + timeout
         self.cancel_all("client_gone")
         await self._runner.settled(timeout)
         await self._clients.aclose()
         if self._owns_store:
-            await asyncio.to_thread(self._store.close, timeout)
+            left = max(0.1, ends_at - asyncio.get_running_loop().time())
+            await asyncio.to_thread(self._store.close, left)
         else:
             await _shielded(self._store.flush())
 

@@ -206,7 +206,6 @@ class StoreFile:
         draft = self.path.with_name(f"{self.path.name}.new-{secrets.token_hex(4)}")
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
-            draft.chmod(0o600)
             with closing(self._connect(draft)) as connection:
                 _migrate(connection, self._schema.migrations)
             draft.replace(self.path)

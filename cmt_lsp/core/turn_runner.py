@@ -119,11 +119,14 @@ class TurnRunner:
     async def settled(self, timeout: float) -> None:  # noqa: ASYNC109  a limit for all turns together
         """Wait until no turn runs; what the store has not confirmed by then is settled as not saved."""
         waiting = [asyncio.ensure_future(turn.result()) for turn in self.running]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=timeout)
-            for live in list(self._unsettled.values()) if late else []:
-                self._finish(live, "the session store did not answer in time")
-            await asyncio.gather(*waiting, return_exceptions=True)
+        if not waiting:
+            return
+        await asyncio.wait(waiting, timeout=timeout)
+        for live in list(self._unsettled.values()):
+            self._finish(live, "the session store did not answer in time")
+        for waiter in waiting:
+            waiter.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _stream(self, live: _Live, settings: Settings) -> None:
         """All that awaits: bring the history up to date, prepare the question, ask, listen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -458,6 +459,26 @@ async def test_histories_leave_memory_when_they_are_many_and_come_back(
     await ask(manager, sessions[0], "again")
     assert len(simulator.requests[-1].body["messages"]) == 3
     assert (await shelf.load(sessions[1])).loaded[0].prompt_text == "x" * 100_000
+
+
+async def test_a_refresh_that_comes_late_undoes_nothing(
+    manager: APISessionManager, simulator: Simulator
+) -> None:
+    """The disk's answer was asked for before a change of ours: it is older than what memory holds."""
+    session = await new_session(manager, name="old")
+    manager._store.write(
+        lambda c: c.execute("UPDATE sessions SET name='theirs', revision=revision+1").close()
+    )
+    hold = threading.Event()
+    manager._store.submit(lambda _: hold.wait(20))
+    loading = asyncio.create_task(manager.load(session))
+    await asyncio.sleep(0)
+    conversation = manager._shelf.at_once(session)
+    conversation.change(name="ours", model=None, system_prompt=None, at=1.0)
+
+    hold.set()
+
+    assert (await loading).name == "ours"
 
 
 async def test_a_store_that_vanishes_under_a_running_session_is_made_anew_with_it(

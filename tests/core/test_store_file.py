@@ -12,6 +12,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,9 +82,7 @@ def history(store: Store, owner: str = "s1") -> tuple[SessionRecord, tuple[TurnR
 
 
 def test_what_is_written_is_read_back_equal(store: Store) -> None:
-    unpriced = turn(1).__class__(
-        **{f: getattr(turn(1), f) for f in TurnRecord.__slots__} | {"cost": Cost.none_known()}
-    )
+    unpriced = replace(turn(1), cost=Cost.none_known())
     add(store, turn(0), unpriced)
 
     assert history(store) == (session(), (turn(0), unpriced))
@@ -261,6 +260,16 @@ def test_a_change_that_contradicts_the_file_is_refused_and_blocks_no_other(store
 
     store.write(lambda c: transcripts.insert_turn(c, turn(1))).result(5)
     assert store.unsaved == 0
+
+
+def test_a_turn_whose_place_is_taken_moves_behind_the_others(store: Store) -> None:
+    """Only a lock that does not work lets two processes settle at one place; neither turn may be lost."""
+    add(store, turn(0), turn(1))
+    late = replace(turn(1), id="late")
+
+    store.write(lambda c: transcripts.settle_turn(c, session(), late)).result(5)
+
+    assert [(t.seq, t.id) for t in history(store)[1]] == [(0, "s1-t0"), (1, "s1-t1"), (2, "late")]
 
 
 def test_a_half_done_change_is_rolled_back(store: Store) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,9 @@ async def test_thinking_and_text_are_sent_back_verbatim(
 async def test_a_cancelled_turn_keeps_its_text_and_says_why(
     manager: APISessionManager, simulator: Simulator, reason: str, words: str
 ) -> None:
-    simulator.reply_with(Answer(text="partial answer that goes on", thinking="hm", chunk_chars=8))
-    simulator.fail_next(Fault.stall(after_events=8))
+    whole = "partial answer that goes on " * 20
+    simulator.reply_with(Answer(text=whole, thinking="hm", chunk_chars=40))
+    simulator.fail_next(Fault.stall(after_events=12))
     session = await new_session(manager)
     turn, heard = start(manager, session)
     await heard.heard(AnswerText)
@@ -95,9 +98,9 @@ async def test_a_cancelled_turn_keeps_its_text_and_says_why(
     assert result.stop_reason == "cancelled"
     assert result.text
     assert result.text == heard.text
-    assert "partial answer that goes on".startswith(result.text)
+    assert whole.startswith(result.text)
     assert result.usage.estimated
-    assert result.usage.output_tokens > 0
+    assert result.usage.output_tokens >= len(result.text) // 5 > 1
     assert words in " ".join(result.notices)
     await simulator.closed(within=2)
     _, turns = await manager.get(session)
@@ -367,6 +370,27 @@ async def test_closing_settles_and_saves_what_runs(simulator: Simulator, state_d
     await manager.aclose()
 
     assert (await turn.result()).stop_reason == "cancelled"
+    assert rows_on_disk(state_dir) == [(turn.id, "cancelled")]
+
+
+async def test_closing_takes_no_longer_than_it_may_though_the_store_hangs(
+    simulator: Simulator, state_dir: Path
+) -> None:
+    manager = APISessionManager()
+    session = await new_session(manager)
+    hold = threading.Event()
+    simulator.fail_next(Fault.stall(after_events=2))
+    turn, _ = start(manager, session)
+    await simulator.stalled()
+    manager._store.submit(lambda _: hold.wait(20))
+    began = time.monotonic()
+
+    await manager.aclose(0.5)
+
+    assert time.monotonic() - began < 2
+    assert "not saved" in (await turn.result()).notices[-1]
+    hold.set()
+    assert await asyncio.to_thread(manager._store.close, 10)
     assert rows_on_disk(state_dir) == [(turn.id, "cancelled")]
 
 
