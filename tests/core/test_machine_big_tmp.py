@@ -50,6 +50,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.may_shrink = True
         self.expected: list[tuple[str, str]] = []
         self.count = 0
+        self.open()
 
     def teardown(self) -> None:
         self.runner.run(self.manager.aclose())
@@ -59,7 +60,6 @@ class SessionMachine(RuleBasedStateMachine):
 
     @initialize(prompt=st.sampled_from([None, "Be kind."]))
     def begin(self, prompt: str | None) -> None:
-        self.open()
         self.session = self.runner.run(self.manager.create(system_prompt=prompt)).id
 
     def open(self) -> None:
@@ -121,7 +121,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(events=st.integers(2, 14))
     def send_and_be_cut(self, events: int) -> None:
         self.simulator.reply_with(Answer("words that go on and on", "a thought", chunk_chars=4))
-        self.simulator.fail_next(Fault.reset(after_events=events))
+        self.simulator.fail_next(Fault.hang_up(after_events=events))
         text = self.next_text()
         with contextlib.suppress(CmtError):  # cut before any text: nothing is kept
             self.expected.append((text, self.ask(text).stop_reason))
@@ -166,7 +166,7 @@ class SessionMachine(RuleBasedStateMachine):
         turn_id = turns[at].id if turns else None
         self.session = self.runner.run(self.manager.fork(self.session, turn_id)).id
         self.expected = self.expected[: at + 1] if turns else []
-        self.may_shrink = True
+        self.last = []
 
     @rule(model=st.sampled_from(MODELS[:3]))
     def switch_model(self, model: str) -> None:
@@ -234,7 +234,7 @@ def test_the_next_request_is_always_accepted_and_history_only_grows(
         run_state_machine_as_test(
             SessionMachine,
             settings=settings(
-                max_examples=500,
+                max_examples=400,
                 stateful_step_count=30,
                 deadline=None,
                 derandomize=False,
