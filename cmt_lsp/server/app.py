@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 CONTRACT_VERSION = 1
 STALL_LIMIT = 60.0
 """Seconds an editor may leave what was sent unread before its turns are stopped: they cost money nobody sees."""
-STALL_POLL = 5.0
+WATCH_SECONDS = 5.0
 STOP_SECONDS = 1.5
 """For settling what runs; the transport allows 2 s before it ends the process."""
 
@@ -70,6 +70,7 @@ class App:
         )
         self._options: object = None
         self._log: QueueListener | None = None
+        self._told: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
 
     @cached_property
@@ -133,8 +134,7 @@ class App:
         self.manager.warm_up()
         self._log = self._start_log()
         self.server.hooks.table.rows  # noqa: B018 - imported now, so that the first request does not wait for it
-        self._tell_once()
-        await self._watch_for_a_stall()
+        await self._keep_watch()
 
     def _start_log(self) -> QueueListener | None:
         from cmt_lsp.core.state_dir import find_state_dir
@@ -143,9 +143,10 @@ class App:
         return start_logging(find_state_dir(os.environ), self.settings.log_level)
 
     def _tell_once(self) -> None:
-        """Say what is wrong with settings or store, in one message."""
-        notices = [*self.resolved.notices, *self.manager.take_notices()]
-        if notices:
+        """Say what is wrong with settings or store, in one message; editors send all settings at each change of any."""
+        found = (*self.resolved.notices, *self.manager.take_notices())
+        if notices := [notice for notice in dict.fromkeys(found) if notice not in self._told]:
+            self._told.update(notices)
             message = types.ShowMessageParams(types.MessageType.Warning, "cmt-lsp: " + " ".join(notices))
             self.server.peer.notify(types.WINDOW_SHOW_MESSAGE, message)
 
@@ -158,10 +159,11 @@ class App:
             logging.getLogger("cmt_lsp").setLevel(self.settings.log_level.upper())
             self._tell_once()
 
-    async def _watch_for_a_stall(self) -> None:
-        """Stop the turns of an editor that does not read: nobody sees what they cost."""
+    async def _keep_watch(self) -> None:
+        """Tell what went wrong beside a turn, and stop the turns of an editor that does not read: nobody sees them."""
         while True:
-            await asyncio.sleep(STALL_POLL)
+            self._tell_once()
+            await asyncio.sleep(WATCH_SECONDS)
             if self.server.peer.stalled_for > STALL_LIMIT and (
                 stopped := self.manager.cancel_all("client_stalled")
             ):

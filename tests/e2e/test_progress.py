@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cmt_lsp.simulator import Answer, Fault, Simulator
 
-from .conftest import MakeEditor
+from .conftest import MakeEditor, Shared
 from .editor import SLOW, TITLED, Editor
+
+
+@pytest.fixture
+def sim(shared_window: Shared) -> Simulator:
+    """The module's endpoint."""
+    return shared_window.sim
+
+
+@pytest.fixture
+def editor(shared_window: Shared) -> Editor:
+    """The module's window, in a session of the test's own."""
+    shared_window.editor.session()
+    return shared_window.editor
 
 
 def accept(editor: Editor) -> str:
@@ -62,6 +77,7 @@ def test_the_server_offers_a_progress_where_the_editor_shows_one(
     """For requests and for commands, which go on out of band."""
     editor = make_editor()
     editor.open(TITLED)
+    before = len(sim.requests)
     for index, door in enumerate(("request", "command")):
         sim.reply_with(SLOW)
         sim.fail_next(Fault.stall(after_events=12))
@@ -72,7 +88,7 @@ def test_the_server_offers_a_progress_where_the_editor_shows_one(
         token = accept(editor)
         assert editor.value(token, "begin")["title"] == "Claude"
         editor.value(token, "report")
-        sim.wait_stalled(index)
+        sim.wait_stalled(before + index)
         sim.release()
         assert " out" in editor.value(token, "end")["message"]
 
@@ -113,5 +129,5 @@ def test_a_wait_for_a_retry_counts_down(editor: Editor, sim: Simulator) -> None:
 def test_a_failure_ends_the_progress_with_its_reason(editor: Editor, sim: Simulator) -> None:
     """The person reads the sentence of the error."""
     sim.fail_next(Fault.status(403))
-    error: dict[str, Any] = editor.refused("cmt/chat", {"text": "x", "workDoneToken": "w"})
-    assert editor.values("w")[-1] == {"kind": "end", "message": error["message"]}
+    error: dict[str, Any] = editor.refused("cmt/chat", {"text": "x", "workDoneToken": "failing"})
+    assert editor.values("failing")[-1] == {"kind": "end", "message": error["message"]}
