@@ -31,6 +31,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{name}: {value}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_key_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After the last test: the key is in no file that any test of the run wrote, state and logs above all."""
+    yield
+    assert find_canary(tmp_path_factory.getbasetemp()) == []
+
+
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
     """The endpoint; it accepts the canary key only."""

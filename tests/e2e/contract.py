@@ -72,7 +72,8 @@ def operation_of(method: str, params: Any) -> str | None:
 
 def _notifications(messages: Messages) -> Iterator[str]:
     for message in messages:
-        if (method := message.get("method")) in SCHEMA["notifications"]:
+        method = str(message.get("method"))
+        if method in SCHEMA["notifications"]:
             yield from faults_of(f"notifications/{method.replace('/', '~1')}/params", message["params"])
 
 

@@ -53,6 +53,9 @@ class Editor(RawClient):
         env = _nobody() | mine | popen.pop("env", {})
         super().__init__(popen.pop("command", SERVER), env=env, cwd=world, **popen)
 
+    def __enter__(self) -> Editor:
+        return self
+
     # --- shorthand
 
     def ask(self, method: str, params: object = None) -> int:

@@ -120,8 +120,14 @@ def test_every_field_of_the_wrong_type_is_named(method: str, window: Shared) -> 
 
 
 def _python_kinds(kinds: set[str]) -> set[type]:
-    fits = {"string": {str}, "integer": {int}, "boolean": {bool}, "array": {list}, "object": {dict}}
-    return set().union(*(fits.get(kind, set()) for kind in kinds))
+    fits: dict[str, set[type]] = {
+        "string": {str},
+        "integer": {int},
+        "boolean": {bool},
+        "array": {list},
+        "object": {dict},
+    }
+    return set[type]().union(*(fits.get(kind, set()) for kind in kinds))
 
 
 @pytest.mark.parametrize("method", ROWS)
@@ -254,7 +260,8 @@ def test_commands_that_are_none_are_refused(window: Shared) -> None:
     editor = window.editor
     for params in ({"command": "cmt.nothing"}, {"command": 5}, {}, {"command": "cmt/chat"}):
         assert is_bad_params(editor.refused("workspace/executeCommand", params), "$.command")
-    for arguments in ("x", {}, [1, 2], ["x"]):
+    shapes: list[Any] = ["x", {}, [1, 2], ["x"]]
+    for arguments in shapes:
         error = editor.refused("workspace/executeCommand", {"command": "cmt.doctor", "arguments": arguments})
         assert is_bad_params(error, "$.arguments"), error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def workspace(shared_window: Shared) -> Path:
 
 
 @pytest.fixture
-def window(shared_window: Shared) -> Iterator[Shared]:
+def window(shared_window: Shared) -> Shared:
     """The module's window, in a session of the test's own."""
     shared_window.editor.session()
     return shared_window
@@ -57,7 +56,7 @@ def fenced(text: str) -> str:
 
 def asks(window: Shared, context: list[dict[str, Any]], text: str = "What is it?") -> list[str]:
     """Chat with a context; the attached texts as they were sent. The preview must have shown the very same."""
-    params = {"text": text, "context": context}
+    params: dict[str, Any] = {"text": text, "context": context}
     shown = window.editor.result("cmt/preview", params)["blocks"]
     window.editor.chat(**params)
     sent = [block["text"] for block in blocks_sent(window.sim)]

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from cmt_lsp.simulator import Simulator
+from cmt_lsp.simulator import Fault, Simulator
 
 from .conftest import MakeEditor
 from .contract import complaints
-from .editor import BEFORE_HEADERS, MIDWAY, SERVER, SLOW, Editor, Fault, is_gone, wait_until
+from .editor import BEFORE_HEADERS, MIDWAY, SERVER, SLOW, Editor, is_gone, wait_until
 
 UPSTREAM = 3.0
 """Seconds until nothing more is paid for."""

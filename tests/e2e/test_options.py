@@ -35,7 +35,8 @@ def test_wrong_options_are_named_in_one_message_and_chat_works(
 
 def test_options_of_any_shape_start_a_window(make_editor: MakeEditor) -> None:
     """Some editors send a list, or a section with nothing in it."""
-    for options in ([], {"cmt": None}, {"cmt": []}, {"cmt": {}}):
+    shapes: list[Any] = [[], {"cmt": None}, {"cmt": []}, {"cmt": {}}]
+    for options in shapes:
         editor = make_editor()
         editor.open(initializationOptions=options)
         assert editor.result("cmt/doctor")["checks"]

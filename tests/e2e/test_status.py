@@ -147,7 +147,7 @@ def test_status_comes_at_most_four_times_a_second(make_editor: MakeEditor, sim: 
             times.append(time.monotonic())
         put(message)
 
-    editor._inbox.put = noting  # type: ignore[method-assign]
+    vars(editor._inbox)["put"] = noting
     sim.reply_with(Answer(chunks=tuple("abcdefghij" * 15), chunk_delay=0.01))
     began = time.monotonic()
     editor.chat("x")
@@ -188,7 +188,8 @@ def test_names_and_models_show_as_soon_as_they_change(editor: Editor) -> None:
 
 def test_an_editor_that_declared_nothing_odd_is_not_told_of_experiments(make_editor: MakeEditor) -> None:
     """`experimental` may be anything that some editor puts there."""
-    for odd in ([], {"cmt": []}):
+    odds: list[Any] = [[], {"cmt": []}]
+    for odd in odds:
         editor = make_editor()
         editor.open(NOTIFIED | {"experimental": odd})
         editor.result("cmt/doctor")
