@@ -37,7 +37,7 @@ def measure(scale: Scale) -> list[Figure]:
     return figures
 
 
-def turns_of(server: Server, count: int, each: int, seconds: float = 25.0) -> int:
+def turns_of(server: Server, count: int, each: int, seconds: float = 33.0) -> int:
     """Run turns, a new session after every `each`, until there are `count` or the time is over; how many."""
     session, ends_at = "", time.monotonic() + seconds
     for number in range(count):
