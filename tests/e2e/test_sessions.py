@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -193,3 +194,23 @@ def test_there_is_nothing_to_retry_in_an_empty_session(window: Shared) -> None:
     assert window.editor.refused("cmt/retry", {"sessionId": session})["data"]["kind"] == "unknown_turn"
     error = window.editor.command("cmt.retry", {"sessionId": session})["error"]
     assert error["data"]["kind"] == "unknown_turn"
+
+
+def test_thousands_of_sessions_do_not_hold_up_the_window(make_editor: MakeEditor) -> None:
+    """While the list of two thousand is made, other requests are answered within a quarter of a second."""
+    editor = make_editor()
+    editor.open()
+    made = [editor.ask("cmt/session/create", {"name": f"s{n}"}) for n in range(2000)]
+    ids = [editor.answer(request, 30)["result"]["id"] for request in made]
+    locks = editor.world / "state" / "locks"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    for session in ids:
+        (locks / f"{session}.lock").touch(mode=0o600)  # as after a turn
+    listing = editor.ask("cmt/session/list", {"scope": "all"})
+    waits = []
+    while listing not in {m.get("id") for m in editor.messages[-50:]}:
+        began = time.monotonic()
+        editor.result("cmt/auth/status")
+        waits.append(time.monotonic() - began)
+    assert len(editor.answer(listing)["result"]["sessions"]) == 2000
+    assert max(waits) < 0.25
