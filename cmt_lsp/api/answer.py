@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import Any
 
 from cmt_lsp.api.classify import error_from_event, not_an_answer
 from cmt_lsp.api.errors import BadAnswerError, CmtError
-from cmt_lsp.api.stream import ANSWER_LIMIT, MessageFold, SseParser, StreamEvent, decode_event
+from cmt_lsp.api.stream import (
+    ANSWER_LIMIT,
+    MessageFold,
+    SseParser,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    decode_event,
+)
 
 _PADDING = b" \t\r\n\xef\xbb\xbf"
 
@@ -45,7 +54,7 @@ class AnswerReader:
             self._fold_events(chunk, shown)
         except CmtError as error:
             self.failure = error
-        return shown
+        return merged(shown)
 
     def end(self) -> list[StreamEvent]:
         """What the end of the body adds: nothing for a stream, everything for a JSON body."""
@@ -91,6 +100,21 @@ class AnswerReader:
                 raise error_from_event(decoded, self._host)
             else:
                 shown += self._fold.add(decoded)
+
+
+def merged(events: list[StreamEvent]) -> list[StreamEvent]:
+    """The same events with pieces of text that follow one another made one.
+
+    What came in one read can be shown in one go: each event costs every layer above a step of its own.
+    """
+    if len(events) < 2:
+        return events
+    result: list[StreamEvent] = []
+    for kind, run in groupby(events, type):
+        same = list(run)
+        pieces = [event.text for event in same if isinstance(event, TextDelta | ThinkingDelta)]
+        result += [kind("".join(pieces))] if pieces else same
+    return result
 
 
 def _object_in(body: bytes) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def error_from_status(refusal: RefusedError, host: str, now: float) -> CmtError:
     error.retry_after = retry_after(headers, now)
     error.retryable = _may_retry(status, headers.get("x-should-retry"), error)
     if error.retryable and error.retry_after is not None:
-        error.message = f"{error.message.rstrip('.')}. It asks to come back in {come_back_in(error.retry_after)}."
+        error.message = (
+            f"{error.message.rstrip('.')}. It asks to come back in {come_back_in(error.retry_after)}."
+        )
         error.args = (error.message,)
     return error
 

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_server import ANSWER, closing, event, opened, started, text
 
-from cmt_lsp.api.answer import AnswerReader
+from cmt_lsp.api.answer import AnswerReader, merged
 from cmt_lsp.api.errors import BadAnswerError, CmtError, NetworkError, OverloadedError
 from cmt_lsp.api.sse import EVENT_LIMIT, LINE_LIMIT
 from cmt_lsp.api.stream import (
     ANSWER_LIMIT,
+    Alive,
     Message,
     MessageFold,
     MessageStarted,
@@ -78,6 +79,10 @@ def read(stream: bytes, size: int = 1 << 20) -> tuple[list[StreamEvent], Message
     return shown + reader.end(), fold.snapshot(), reader.failure
 
 
+def pieces_in(shown: list[StreamEvent]) -> list[StreamEvent]:
+    return [event for event in shown if isinstance(event, TextDelta | ThinkingDelta)]
+
+
 def joined(shown: list[StreamEvent]) -> str:
     return "".join(e.text for e in shown if isinstance(e, TextDelta))
 
@@ -105,9 +110,13 @@ def test_line_ends_and_chunk_sizes_change_nothing(end: bytes, size: int) -> None
     expected = read(RECORDED)
     assert failure is None
     assert message == expected[1]
-    assert [e for e in shown if isinstance(e, TextDelta | ThinkingDelta)] == [
-        e for e in expected[0] if isinstance(e, TextDelta | ThinkingDelta)
-    ]
+    assert merged(pieces_in(shown)) == merged(pieces_in(expected[0]))
+
+
+def test_pieces_that_came_in_one_read_are_shown_in_one_go() -> None:
+    """Order and everything between the pieces stay as they were."""
+    before = [TextDelta("a"), TextDelta("b"), Alive(), ThinkingDelta("c"), TextDelta("d"), TextDelta("")]
+    assert merged(before) == [TextDelta("ab"), Alive(), ThinkingDelta("c"), TextDelta("d")]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1), st.sampled_from([b"\n", b"\r", b"\r\n"]))
