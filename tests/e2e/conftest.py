@@ -11,7 +11,7 @@ import pytest
 
 from cmt_lsp.simulator import Simulator, simulator_in_thread
 
-from .editor import CANARY, Editor, find_canary
+from .editor import CANARY, Editor, find_canary, wait_until
 
 MakeEditor = Callable[..., Editor]
 
@@ -90,6 +90,11 @@ class Shared:
     def __init__(self, editor: Editor, sim: Simulator) -> None:
         self.editor = editor
         self.sim = sim
+
+    def stalled(self) -> int:
+        """Wait until the newest request is held by a stall; its index."""
+        wait_until(lambda: any(request.stalled for request in self.sim.requests[-1:]), 20)
+        return len(self.sim.requests) - 1
 
 
 @pytest.fixture(scope="module")

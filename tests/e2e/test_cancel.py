@@ -75,7 +75,7 @@ def test_a_turn_on_its_way_is_stopped_by_any_word(window: Shared) -> None:
             stream = chat(window.editor)
             started = stream.started()
             at = len(window.sim.requests) if stream.values[-1]["kind"] == "started" else 0
-            request = _stalled(window.sim)
+            request = window.stalled()
             asked = time.time()
             way(window.editor, stream, started)
             result = stream.result()
@@ -242,7 +242,7 @@ def test_the_connection_closes_within_a_tenth_of_a_second(
         window.sim.fail_next((BEFORE_HEADERS, MIDWAY)[n % 2])
         stream = chat(window.editor)
         started = stream.started()
-        request = _stalled(window.sim)
+        request = window.stalled()
         asked = time.time()
         WAYS[n % len(WAYS)](window.editor, stream, started)
         closed = window.sim.wait_closed(request).closed_at
@@ -299,14 +299,8 @@ def _midway(window: Shared) -> Stream:
     window.sim.fail_next(MIDWAY)
     stream = chat(window.editor)
     stream.first_text()
-    _stalled(window.sim)
+    window.stalled()
     return stream
-
-
-def _stalled(sim: Simulator) -> int:
-    """The index of the request that is held by a stall."""
-    wait_until(lambda: bool(sim.requests) and sim.requests[-1].stalled, 20)
-    return len(sim.requests) - 1
 
 
 def _forget_script(sim: Simulator) -> None:

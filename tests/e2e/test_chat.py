@@ -69,6 +69,7 @@ def test_a_command_is_accepted_at_once_and_goes_on_out_of_band(window: Shared) -
     window.sim.fail_next(Fault.stall())
     accepted = window.editor.command("cmt.chat", {"text": "Slowly"})["result"]
     assert set(accepted) == {"turnId", "sessionId"}
+    window.stalled()
     window.sim.release()
     final = window.editor.final(accepted["turnId"])
     assert final["phase"] == "ended"
@@ -127,8 +128,7 @@ def test_a_busy_session_refuses_a_second_question(window: Shared) -> None:
     """`session_busy` at once; the first turn is not disturbed."""
     window.sim.fail_next(Fault.stall())
     stream = window.editor.streaming_chat("first")
-    stream.started()
-    window.sim.wait_stalled(len(window.sim.requests))
+    window.stalled()
     error = window.editor.refused("cmt/chat", {"text": "second"})
     assert error["data"]["kind"] == "session_busy"
     assert error["data"]["retryable"] is True
@@ -142,7 +142,7 @@ def test_turns_of_two_sessions_run_side_by_side(window: Shared) -> None:
     quiet = editor.session()
     sim.fail_next(Fault.stall())
     stream = editor.streaming_chat("quiet", sessionId=quiet)
-    sim.wait_stalled(len(sim.requests))
+    window.stalled()
     assert editor.chat("loud", sessionId=editor.session())["stopReason"] == "end_turn"
     sim.release()
     assert stream.result()["stopReason"] == "end_turn"
