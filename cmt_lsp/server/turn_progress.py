@@ -81,7 +81,7 @@ class TurnProgress:
 
     def _line(self, now: float) -> str:
         if self._retry_at is not None:
-            return f"{self._phase} in {max(0, math.ceil(self._retry_at - now))} s"
+            return f"{self._phase} in {max(1, math.ceil(self._retry_at - now))} s"
         shown = self._phase or f"{self._characters // CHARACTERS_PER_TOKEN} tokens"
         return f"{shown}, {int(now - self._started)} s"
 
