@@ -66,7 +66,6 @@ def test_thinking_comes_before_the_text(window: Shared) -> None:
 
 def test_a_command_is_accepted_at_once_and_goes_on_out_of_band(window: Shared) -> None:
     """The answer of the command comes while the endpoint is silent; the end comes as `cmt/turn`."""
-    arriving = len(window.sim.requests)
     window.sim.fail_next(Fault.stall())
     accepted = window.editor.command("cmt.chat", {"text": "Slowly"})["result"]
     assert set(accepted) == {"turnId", "sessionId"}
