@@ -243,14 +243,19 @@ class APISessionManager:
     async def list(
         self, scope: Scope = "window", workspace: str | Path | None = None, query: str | None = None
     ) -> list[SessionInfo]:
-        """Sessions, last used first: of this process, of one workspace, or all; `query` is sought in name and text."""
+        """Sessions, last used first: of this process, of one workspace, or all; `query` is sought in name and text.
+
+        What was never named nor used, the trace of a first question that failed, is shown to its own process only.
+        """
         if scope not in ("window", "workspace", "all"):
             raise BadParamsError("scope must be one of window, workspace, all.")
         workspaces = [births.real_path(workspace)] if scope == "workspace" else None
         rows, notice = await self._shelf.listing(workspaces, query)
         self._notices += [notice] if notice else []
         window = self._shelf.window
-        infos = [_info_of(row) for row in rows if scope != "window" or row[0].id in window]
+        infos = [
+            _info_of(row) for row in rows if row[0].id in window or (scope != "window" and _is_used(row))
+        ]
         newest_first = sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
         others = [info.id for info in newest_first if not self._runner.is_busy(info.id)]
         # Looking at a lock takes 0.2 ms, and there may be thousands.
@@ -473,6 +478,11 @@ def _info_of(row: SessionRow) -> SessionInfo:
         usage=usage,
         cost=cost,
     )
+
+
+def _is_used(row: SessionRow) -> bool:
+    record, turns, _, _ = row
+    return record.named or turns > 0
 
 
 async def _shielded(future: Future[T]) -> T:

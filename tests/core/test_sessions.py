@@ -79,6 +79,18 @@ async def test_the_list_knows_window_workspace_and_all(simulator: Simulator, tmp
     await second.aclose()
 
 
+async def test_a_session_that_was_never_named_nor_used_is_shown_to_its_own_process_only(
+    manager: APISessionManager, simulator: Simulator
+) -> None:
+    unused = await new_session(manager)
+    named = await new_session(manager, name="kept")
+    other = APISessionManager()
+
+    assert {info.id for info in await manager.list("all")} == {unused, named}
+    assert {info.id for info in await other.list("all")} == {named}
+    await other.aclose()
+
+
 async def test_a_search_finds_names_questions_and_answers_in_any_case(
     manager: APISessionManager, simulator: Simulator
 ) -> None:
