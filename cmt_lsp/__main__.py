@@ -11,6 +11,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 
-from cmt_lsp.cli import main  # noqa: E402  (only now is the import path safe)
+from cmt_lsp.cli import main
 
 main()

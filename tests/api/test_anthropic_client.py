@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -527,11 +528,11 @@ async def test_cancelling_closes_the_socket_at_once(script: list[Step]) -> None:
         await asyncio.wait_for(server.said.wait(), 5)
 
         await cancelled_within(task, 0.1)
-        await asyncio.wait_for(server.peer_closed.wait(), 0.1)
+        assert await asyncio.wait_for(server.peer_closed.wait(), 0.1)
 
 
 async def test_cancelling_works_while_connecting() -> None:
-    with_backlog = __import__("socket").socket()
+    with_backlog = socket.socket()
     with_backlog.bind(("127.0.0.1", 0))
     with_backlog.listen(0)
     fillers = [asyncio.ensure_future(asyncio.open_connection(*with_backlog.getsockname())) for _ in range(3)]
@@ -591,7 +592,7 @@ async def test_leaving_the_context_early_closes_the_socket() -> None:
                 if isinstance(one, TextDelta):
                     break
 
-        await asyncio.wait_for(server.peer_closed.wait(), 0.1)
+        assert await asyncio.wait_for(server.peer_closed.wait(), 0.1)
 
 
 async def test_two_hundred_cancels_leak_no_connection() -> None:
