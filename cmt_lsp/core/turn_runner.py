@@ -43,11 +43,6 @@ if TYPE_CHECKING:
     from cmt_lsp.core.turn import CancelReason, TurnEvent, TurnResult
 
 
-EVENTS_AT_ONCE = 32
-"""Events of one turn after which others have theirs, about 1 ms: what one read brings, hundreds of them where an
-endpoint sends fast, would come in one go, and 64 such turns kept another request waiting for 0.8 s."""
-
-
 @dataclass(slots=True, eq=False, repr=False)
 class _Live:
     """A running turn with all that its end needs; without a repr, since asyncio's debug log would show the question."""
@@ -233,13 +228,9 @@ async def _content(live: _Live) -> tuple[Mapping[str, Any], ...]:
 
 async def _listen(flight: Flight, plan: PlannedTurn, client: AnthropicClient) -> None:
     flight.take_off(plan, lambda: client.ready)
-    taken = 0
     async with client.stream(plan.request) as events:
         async for event in events:
             flight.take(event)
-            taken += 1
-            if taken % EVENTS_AT_ONCE == 0:
-                await asyncio.sleep(0)
 
 
 def _check_replaced(live: _Live) -> None:
