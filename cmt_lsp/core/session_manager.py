@@ -167,7 +167,7 @@ class APISessionManager:
         """Start a turn in the running loop; SessionBusyError, UnknownSessionError and BadParamsError at once.
 
         `emit` is called on the loop and must not block. A session that is not in memory costs a short wait for the
-        disk: await `load` before.
+        disk: await `refresh` before.
         """
         conversation = self._shelf.at_once(session_id)
         draft = draft_of(request, conversation.record.model, self._settings, self._today())
@@ -224,8 +224,12 @@ class APISessionManager:
 
     # Sessions
 
+    async def refresh(self, session_id: str) -> None:
+        """Bring a session into memory as it now stands, so that `start_turn` needs no disk; UnknownSessionError."""
+        await self._shelf.load(session_id)
+
     async def load(self, session_id: str) -> SessionInfo:
-        """Bring a session into memory, so that `start_turn` needs no disk; UnknownSessionError."""
+        """As `refresh`, and what there is to show of the session."""
         return self._info(await self._shelf.load(session_id))
 
     async def create(

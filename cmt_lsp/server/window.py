@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SOON = 0.05
+"""Seconds; a status comes at most every quarter of a second anyway."""
+
 
 class Home(Protocol):
     """What a window stands on; each part is built when it is first needed."""
@@ -103,7 +106,7 @@ class Window:
                 if self.current is None:
                     self.current = (await self.manager.create(workspace=self.workspace)).id
             session_id = self.current
-        await self.manager.load(session_id)
+        await self.manager.refresh(session_id)
         return session_id
 
     async def make_current(self, session_id: str | None) -> None:
@@ -120,6 +123,11 @@ class Window:
             session = None
         self.status.session_is(session)
 
+    async def _refresh_status_soon(self) -> None:
+        """As `refresh_status`, out of the way of the first text."""
+        await asyncio.sleep(SOON)
+        await self.refresh_status()
+
     async def run_turn(
         self, caller: Caller, start: Starter, *, wait: bool
     ) -> wire.TurnResult | wire.TurnAccepted:
@@ -127,7 +135,7 @@ class Window:
         audience = Audience(caller, self.status)
         turn = await start(audience.emit)
         audience.begin(turn)
-        self._run_beside(self.refresh_status())
+        self._run_beside(self._refresh_status_soon())
         if wait:
             return await self._follow(turn, audience)
         self._run_beside(self._follow_alone(turn, audience))
