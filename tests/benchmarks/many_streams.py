@@ -50,7 +50,7 @@ def measure(scale: Scale) -> list[Figure]:
     streams = f"{scale.streams} streams"
     each = scale.streams * (deltas // 5)
     return [
-        Figure(f"{streams} at full speed: in all", "s", [one.wall for one in fast], "raw httpx2", raw, "ratio", 2.0),
+        Figure(f"{streams} at full speed: in all", "s", [one.wall for one in fast], "raw httpx2", raw, "ratio"),
         Figure(f"{streams} at full speed: deltas a second", "", rate, "raw httpx2", raw_rate, "ratio", 0.5, "at least"),
         *(
             Figure(
