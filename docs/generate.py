@@ -35,7 +35,7 @@ def type_name(hint: object) -> str:
 
 def class_section(cls: type) -> str:
     """One type: what it is, and a row for each field."""
-    hints = typing.get_type_hints(cls, vars(wire))
+    hints = typing.get_type_hints(cls)
     lines = [f"### {cls.__name__}", "", (cls.__doc__ or "").strip().replace("\n    ", "\n"), ""]
     if fields := attrs.fields(cls):
         lines += ["| field | type | |", "| --- | --- | --- |"]

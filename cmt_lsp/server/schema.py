@@ -1,4 +1,4 @@
-"""The JSON Schema of the wire contract, made from the types in `wire.py` and the table of operations.
+"""The JSON Schema of the wire contract, made from the types in `wire/` and the table of operations.
 
 `docs/generate.py` writes `schema.json` beside this file; a test fails when it is stale. The types of the editor
 clients are made from the same document.
@@ -28,7 +28,7 @@ SCALARS: dict[type, dict[str, Any]] = {
 
 
 def wire_classes() -> list[type]:
-    """Every class of `wire.py`, in the order of the file."""
+    """Every class of the wire, in the order in which `wire/__init__.py` names them."""
     return [c for c in vars(wire).values() if isinstance(c, type) and attrs.has(c)]
 
 
@@ -51,17 +51,27 @@ def schema_of(hint: Any) -> dict[str, Any]:
 
 def class_schema(cls: Any) -> dict[str, Any]:
     """The schema of one class: closed objects, so that a misspelt field is found."""
-    hints = typing.get_type_hints(cls, vars(wire))
+    hints = typing.get_type_hints(cls)
     fields = attrs.fields(cls)
     required = [wire_name(f.name) for f in fields if f.default is attrs.NOTHING]
     schema: dict[str, Any] = {
         "description": (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "),
         "type": "object",
-        "properties": {wire_name(f.name): schema_of(hints[f.name]) for f in fields},
+        "properties": {
+            wire_name(f.name): _field_schema(hints[f.name], required=f.default is attrs.NOTHING) for f in fields
+        },
         "additionalProperties": False,
     }
     if required:
         schema["required"] = required
+    return schema
+
+
+def _field_schema(hint: Any, *, required: bool) -> dict[str, Any]:
+    """A field that must be there may still be null where that means something, such as no limit."""
+    schema = schema_of(hint)
+    if required and type(None) in get_args(hint):
+        return {"anyOf": [schema, {"type": "null"}]}
     return schema
 
 

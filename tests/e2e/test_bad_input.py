@@ -64,7 +64,7 @@ def kinds_of(hint: Any) -> set[str]:
 
 def fields_of(cls: Any) -> dict[str, tuple[Any, bool]]:
     """By wire name: the annotation, and whether it is required."""
-    hints = typing.get_type_hints(cls, vars(wire))
+    hints = typing.get_type_hints(cls)
     return {wire_name(f.name): (hints[f.name], f.default is attrs.NOTHING) for f in attrs.fields(cls)}
 
 

@@ -1,0 +1,122 @@
+"""The ledger's file: attempts, the sums that its own triggers keep over them, limits and warnings.
+
+Numbers only. The two tables of sums are indexes in all but name: SQLite's triggers change them in the transaction that
+changes an attempt, nothing else writes them, and they can be rebuilt from the attempts at any time. They are why a
+budget check and a status line cost the same with a thousand attempts and with a million.
+"""
+
+from __future__ import annotations
+
+from cmt_lsp.core.store import Migration, Schema
+
+FILE_NAME = "ledger.sqlite3"
+
+TOKENS = (
+    "input_tokens",
+    "cache_creation_5m_input_tokens",
+    "cache_creation_1h_input_tokens",
+    "cache_read_input_tokens",
+    "output_tokens",
+    "thinking_tokens",
+)
+"""The columns of a usage, in the order of `Usage`'s fields; the same in `attempts` and in the sums."""
+SUMS = ("requests", *TOKENS, "nano_usd", "saved_nano_usd", "unpriced", "estimated")
+"""The columns of a sum."""
+_DAY_KEY = ("day", "workspace", "model")
+_SESSION_KEY = ("session_id", "window_id", "day", "workspace", "model")
+FINAL = "state NOT IN ('reserved', 'streaming')"
+
+
+def _terms(row: str) -> tuple[str, ...]:
+    """What one attempt adds to each column of a sum; `row` is NEW, OLD or the table's name."""
+    return (
+        "1",
+        *(f"coalesce({row}.{name}, 0)" for name in TOKENS),
+        f"coalesce({row}.nano_usd, 0)",
+        f"coalesce({row}.saved_nano_usd, 0)",
+        f"({row}.nano_usd IS NULL)",
+        f"({row}.usage_estimated OR {row}.cost_estimated)",
+    )
+
+
+def _added(table: str, key: tuple[str, ...], row: str, sign: str) -> str:
+    """The statement of a trigger that adds an attempt to its sum, or takes it out again."""
+    keys = ", ".join(f"{row}.{name}" for name in key)
+    changes = ", ".join(f"{name} = {name} {sign} excluded.{name}" for name in SUMS)
+    values = f"SELECT {keys}, {', '.join(_terms(row))} WHERE {row}.{FINAL}"
+    return (
+        f"INSERT INTO {table} ({', '.join((*key, *SUMS))}) {values} "
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes};"
+    )
+
+
+def _sum_table(table: str, key: tuple[str, ...]) -> str:
+    keys = ", ".join(f"{name} TEXT NOT NULL" for name in key)
+    counts = ", ".join(f"{name} INTEGER NOT NULL" for name in SUMS)
+    return f"CREATE TABLE {table} ({keys}, {counts}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
+
+
+def _trigger(name: str, event: str, *rows: tuple[str, str]) -> str:
+    statements = " ".join(
+        _added(table, key, row, sign)
+        for row, sign in rows
+        for table, key in (("day_sums", _DAY_KEY), ("session_sums", _SESSION_KEY))
+    )
+    return f"CREATE TRIGGER {name} AFTER {event} ON attempts BEGIN {statements} END"
+
+
+def _rebuild(table: str, key: tuple[str, ...]) -> tuple[str, str]:
+    keys = ", ".join(key)
+    sums = ", ".join(f"sum({term})" for term in _terms("attempts"))
+    attempts = f"SELECT {keys}, {sums} FROM attempts WHERE {FINAL} GROUP BY {keys}"  # noqa: S608  names of this file
+    return f"DELETE FROM {table}", f"INSERT INTO {table} {attempts}"  # noqa: S608  the same
+
+
+REBUILD_SUMS = (*_rebuild("day_sums", _DAY_KEY), *_rebuild("session_sums", _SESSION_KEY))
+"""Makes the sums anew from the attempts."""
+
+SCHEMA = Schema(
+    migrations=(
+        Migration(
+            "attempts and their sums",
+            (
+                """CREATE TABLE attempts (
+                    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+                    session_id TEXT NOT NULL, turn_id TEXT NOT NULL, window_id TEXT NOT NULL,
+                    workspace TEXT NOT NULL, model TEXT NOT NULL, number INTEGER NOT NULL,
+                    started_at REAL NOT NULL, utc_offset INTEGER NOT NULL, day TEXT NOT NULL, ended_at REAL,
+                    state TEXT NOT NULL,
+                    input_tokens INTEGER NOT NULL, cache_creation_5m_input_tokens INTEGER NOT NULL,
+                    cache_creation_1h_input_tokens INTEGER NOT NULL, cache_read_input_tokens INTEGER NOT NULL,
+                    output_tokens INTEGER NOT NULL, thinking_tokens INTEGER, usage_estimated INTEGER NOT NULL,
+                    nano_usd INTEGER, saved_nano_usd INTEGER, price_row TEXT, cost_estimated INTEGER NOT NULL,
+                    hold_nano INTEGER NOT NULL, override TEXT,
+                    machine TEXT NOT NULL, pid INTEGER NOT NULL, pid_started REAL NOT NULL, lease_until REAL NOT NULL,
+                    max_tokens INTEGER, raw_input_tokens INTEGER, expected_input INTEGER, expected_exact INTEGER,
+                    expected_p50 INTEGER, expected_p90 INTEGER, expected_nano INTEGER, answer_bytes INTEGER)""",
+                "CREATE INDEX attempts_live ON attempts (state) WHERE state IN ('reserved', 'streaming')",
+                "CREATE INDEX attempts_by_turn ON attempts (turn_id)",
+                "CREATE INDEX attempts_by_session ON attempts (session_id, seq)",
+                "CREATE INDEX attempts_by_model ON attempts (model, seq)",
+                "CREATE INDEX attempts_by_day ON attempts (day, seq)",
+                _sum_table("day_sums", _DAY_KEY),
+                "CREATE INDEX day_sums_by_workspace ON day_sums (workspace, day)",
+                _sum_table("session_sums", _SESSION_KEY),
+                "CREATE INDEX session_sums_by_window ON session_sums (window_id)",
+                "CREATE INDEX session_sums_by_day ON session_sums (day)",
+                _trigger("attempt_added", "INSERT", ("NEW", "+")),
+                _trigger("attempt_changed", "UPDATE", ("OLD", "-"), ("NEW", "+")),
+                _trigger("attempt_removed", "DELETE", ("OLD", "-")),
+                """CREATE TABLE limits (
+                    seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, limit_nano INTEGER,
+                    warn_at TEXT NOT NULL, set_at REAL NOT NULL, window_id TEXT NOT NULL)""",
+                """CREATE TABLE warnings (
+                    scope TEXT NOT NULL, key TEXT NOT NULL, limit_nano INTEGER NOT NULL, percent INTEGER NOT NULL,
+                    told_at REAL NOT NULL, PRIMARY KEY (scope, key, limit_nano, percent)) WITHOUT ROWID""",
+            ),
+        ),
+    ),
+    tables=("attempts", "limits", "warnings"),
+    repair=REBUILD_SUMS,
+)
+"""`limits` is a journal: the newest row of a scope is in force, and a NULL limit is none."""

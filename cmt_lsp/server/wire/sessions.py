@@ -1,0 +1,126 @@
+"""Sessions and their settled turns."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cmt_lsp.server.wire.parts import Cost, Timing, Usage
+from cmt_lsp.server.wire.shape import shape
+
+
+@shape
+class Session:
+    """A named conversation. `elsewhere`: a turn of it runs in another window."""
+
+    id: str
+    name: str
+    model: str
+    created_at: str
+    updated_at: str
+    turns: int
+    state: Literal["idle", "busy", "elsewhere"]
+    usage: Usage
+    cost: Cost
+    system_prompt: str | None = None
+    workspace: str | None = None
+
+
+@shape
+class SessionCreateParams:
+    """A new session; it becomes the window's current one."""
+
+    name: str | None = None
+    model: str | None = None
+    system_prompt: str | None = None
+    workspace_folder: str | None = None
+
+
+@shape
+class SessionListParams:
+    """Which sessions: those of this window, of this workspace, or all; `query` searches names and texts."""
+
+    scope: Literal["window", "workspace", "all"] = "workspace"
+    query: str | None = None
+
+
+@shape
+class SessionListResult:
+    """Sessions, the last used first."""
+
+    sessions: list[Session]
+
+
+@shape
+class SessionGetParams:
+    """A session with its turns; `from_turn` is a turn id, and only the turns after it are answered."""
+
+    session_id: str
+    from_turn: str | None = None
+
+
+@shape
+class TurnRecord:
+    """One settled turn of the history."""
+
+    turn_id: str
+    index: int
+    prompt: str
+    text: str
+    model: str
+    stop_reason: str
+    started_at: str
+    usage: Usage
+    cost: Cost
+    timing: Timing
+    attachments: list[str] | None = None
+    thinking: str | None = None
+    notices: list[str] | None = None
+
+
+@shape
+class SessionGetResult:
+    """A session and its turns in order."""
+
+    session: Session
+    turns: list[TurnRecord]
+
+
+@shape
+class SessionUpdateParams:
+    """What to change in a session; absent fields stay."""
+
+    session_id: str
+    name: str | None = None
+    model: str | None = None
+    system_prompt: str | None = None
+
+
+@shape
+class SessionForkParams:
+    """A new session with the history up to and including `turn_id` (all of it when absent)."""
+
+    session_id: str
+    turn_id: str | None = None
+
+
+@shape
+class SessionParams:
+    """The session an operation is about."""
+
+    session_id: str
+
+
+@shape
+class SessionExportParams:
+    """Which session to write out, and how."""
+
+    session_id: str
+    format: Literal["markdown", "json"] = "markdown"
+
+
+@shape
+class SessionExportResult:
+    """The document and a file name for it; the editor saves it."""
+
+    text: str
+    suggested_name: str
