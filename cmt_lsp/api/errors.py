@@ -171,3 +171,13 @@ class StoreUnavailableError(CmtError):
 
     kind = "ledger_unavailable"
     retryable = True
+
+
+class LedgerUnavailableError(StoreUnavailableError):
+    """The ledger cannot be used while a budget is in force, so nothing was sent."""
+
+
+class BudgetExceededError(CmtError):
+    """What a turn may cost at most does not fit what a budget has left, so nothing was sent."""
+
+    kind = "budget_exceeded"
