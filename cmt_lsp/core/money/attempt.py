@@ -65,6 +65,9 @@ class Claim:
     """How much of the prompt the cache is expected to hold; 0 for a cold one."""
     override: str | None = None
     """The person's reason to pass the budgets with this turn; None where there is no such act."""
+    lease: float | None = None
+    """Seconds that the hold lasts without any process behind it (holder with pid 0), for what runs at the endpoint and
+    outlives the window; None: this process holds it for as long as it lives."""
 
 
 @dataclass(frozen=True, slots=True)
