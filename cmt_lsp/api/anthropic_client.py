@@ -19,9 +19,9 @@ import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
-from cmt_lsp.api.attempt import Response
 from cmt_lsp.api.classify import alone, error_from_exception, refusal_in
 from cmt_lsp.api.clocks import Clocks
 from cmt_lsp.api.endpoint import DEFAULT_ENDPOINT, check_endpoint, host_of, is_plain_http
@@ -31,6 +31,7 @@ from cmt_lsp.api.line import Line, Sdk, open_line, read_body
 from cmt_lsp.api.request import (
     ClientEvent,
     Completed,
+    Gate,
     MessageRequest,
     Retrying,
     StreamChunk,
@@ -48,6 +49,7 @@ __all__ = [
     "Clocks",
     "Completed",
     "Credentials",
+    "Gate",
     "MessageRequest",
     "RetryPolicy",
     "Retrying",
@@ -108,13 +110,15 @@ class AnthropicClient:
         """True once a request need not wait for the SDK."""
         return self._sdk.ready
 
-    def stream(self, request: MessageRequest) -> AbstractAsyncContextManager[AsyncIterator[ClientEvent]]:
+    def stream(
+        self, request: MessageRequest, gate: Gate | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[ClientEvent]]:
         """Ask the model; the events end with one Completed, or a CmtError whose `partial` holds what had come.
 
-        Retries before anything was shown, telling so with Retrying. Leaving the context, or cancelling the task in
-        it, closes the connection at once.
+        Retries before anything was shown, telling so with Retrying. `gate` is asked before every attempt. Leaving
+        the context, or cancelling the task in it, closes the connection at once.
         """
-        return self._stream(request)
+        return self._stream(request, gate)
 
     async def send_message(
         self,
@@ -185,21 +189,19 @@ class AnthropicClient:
             await line.aclose()
 
     @asynccontextmanager
-    async def _stream(self, request: MessageRequest) -> AsyncIterator[AsyncIterator[ClientEvent]]:
-        async with aclosing(self._events(request)) as events:
+    async def _stream(
+        self, request: MessageRequest, gate: Gate | None
+    ) -> AsyncIterator[AsyncIterator[ClientEvent]]:
+        async with aclosing(self._events(request, gate)) as events:
             yield events
 
-    async def _events(self, request: MessageRequest) -> AsyncGenerator[ClientEvent, None]:
+    async def _events(self, request: MessageRequest, gate: Gate | None) -> AsyncGenerator[ClientEvent, None]:
         if not self.ready:
             self.warm_up()
             yield WarmingUp()
         body = encode(request.body(stream=True))
-        line = await self._line()
-
-        async def send(credentials: Credentials) -> Response:
-            return await line.send("POST", "/v1/messages", body, credentials)
-
-        exchange = Exchange(self._rules, body, self._current_credentials, send)
+        send = partial((await self._line()).send, "POST", "/v1/messages")
+        exchange = Exchange(self._rules, request, body, self._current_credentials, send, gate)
         async with aclosing(exchange.events()) as events:
             async for event in events:
                 yield event
@@ -210,7 +212,7 @@ class AnthropicClient:
         credentials = self._current_credentials()
         try:
             async with asyncio.timeout(self._rules.clocks.first_byte):
-                response = await line.send(method, path, body, credentials)
+                response = await line.send(method, path, credentials, body)
                 return _json_object(await read_body(response, ANSWER_LIMIT))
         except Exception as exc:  # noqa: BLE001 - every failure becomes one typed error
             refusal = refusal_in(exc)
@@ -283,7 +285,7 @@ async def _rehearse(sdk: Sdk) -> None:
     line = open_line(sdk, DEFAULT_ENDPOINT, Clocks(), lambda: sdk, transport)
     nobody = Credentials(Secret("rehearsal"), None, "rehearsal")
     for method in ("POST", "GET"):
-        await read_body(await line.send(method, "/v1/messages", b"{}", nobody), ANSWER_LIMIT)
+        await read_body(await line.send(method, "/v1/messages", nobody, b"{}"), ANSWER_LIMIT)
     await line.aclose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from cmt_lsp.api.answer import AnswerReader
 from cmt_lsp.api.classify import request_id_of
@@ -34,24 +34,32 @@ class Response(Protocol):
         """Close the connection, or give it back where the body was read to its end."""
 
 
+Send: TypeAlias = Callable[[bytes, Callable[[], None]], Awaitable[Response]]
+"""Sends a body, calling back as its first byte is handed to a connection, and returns the streamed response."""
+
+
 class Attempt:
     """Reads one answer into `fold`; use `open`, then `read` until it returns None, then `aclose`."""
 
     def __init__(
-        self, send: Callable[[], Awaitable[Response]], fold: MessageFold, clock: AttemptClock, host: str
+        self, send: Send, body: bytes, fold: MessageFold, clock: AttemptClock, departed: Callable[[], None]
     ) -> None:
+        """`departed` is called as the first byte of `body` is handed to a connection."""
         self._send = send
+        self._body = body
+        self._tell_departed = departed
+        self.departed = False
         self._fold = fold
         self._clock = clock
-        self._reader = AnswerReader(fold, host)
+        self._reader = AnswerReader(fold, clock.host)
         self._response: Response | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
         self._next: bytes | None = None
         self.request_id: str | None = None
 
-    async def open(self, upload: int) -> None:
-        """Send the request of `upload` bytes and wait for the first bytes of the answer."""
-        self._next = await self._clock.until_first_byte(self._first_chunk(), upload)
+    async def open(self) -> None:
+        """Send the request and wait for the first bytes of the answer."""
+        self._next = await self._clock.until_first_byte(self._first_chunk(), len(self._body))
 
     async def read(self) -> list[StreamEvent] | None:
         """The next events, possibly none, or None at the end; raises CmtError or what the HTTP library raises."""
@@ -93,10 +101,14 @@ class Attempt:
         return events
 
     async def _first_chunk(self) -> bytes:
-        self._response = await self._send()
+        self._response = await self._send(self._body, self._departs)
         self.request_id = request_id_of(self._response.headers)
         self._chunks = self._response.aiter_bytes()
         return await self._chunk()
+
+    def _departs(self) -> None:
+        self.departed = True
+        self._tell_departed()
 
     async def _chunk(self) -> bytes:
         """The next bytes, or b"" at the end of the body."""

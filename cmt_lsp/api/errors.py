@@ -6,10 +6,14 @@ next; it never holds a key, a prompt or a path of the server's own code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from cmt_lsp.api.stream import Message
+
+Billed: TypeAlias = Literal["nothing", "unknown", "told"]
+"""What a failed attempt may have cost: provably nothing, since it never left or was refused before an answer; what
+the endpoint told as the answer began; or nobody knows, since the request left and no word of its answer came."""
 
 
 class CmtError(Exception):
@@ -17,6 +21,8 @@ class CmtError(Exception):
 
     kind: ClassVar[str] = "internal"
     retryable: bool = False
+    billed: Billed = "nothing"
+    """Of the attempt that ended with this error; "told": see the usage of `partial`."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -53,10 +53,20 @@ class Line:
         self.keeper.cancel()
         await asyncio.wait({self.keeper})
 
-    async def send(self, method: str, path: str, body: bytes, credentials: Credentials) -> Response:
-        """Send and return the streamed response; raises what the libraries raise, RefusedError in it."""
+    async def send(
+        self,
+        method: str,
+        path: str,
+        credentials: Credentials,
+        body: bytes,
+        departs: Callable[[], None] = lambda: None,
+    ) -> Response:
+        """Send and return the streamed response; raises what the libraries raise, RefusedError in it.
+
+        `departs` is called as the first byte of the body is handed to a connection.
+        """
         call = self.door.get if method == "GET" else self.door.post
-        content = {} if method == "GET" else {"content": body}
+        content = {} if method == "GET" else {"content": _leaving(body, departs)}
         response = await call(
             path,
             cast_to=self.sdk.httpx2.Response,
@@ -116,6 +126,15 @@ async def _keep(http: Any, owner: Callable[[], object | None]) -> None:
             await asyncio.sleep(_KEPT_ALIVE)
     finally:
         await http.aclose()
+
+
+async def _leaving(body: bytes, departs: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+    """The body, asked for once the head of the request is with the connection.
+
+    The library's trace tells of the head instead, but also of a head that only asks a proxy for a tunnel.
+    """
+    departs()
+    yield body
 
 
 async def _strip_headers(request: Any) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.api.errors import BadParamsError, Billed
 from cmt_lsp.api.stream import Message, StreamEvent
 from cmt_lsp.api.surrogates import mend
 from cmt_lsp.api.usage import Usage
@@ -76,6 +76,19 @@ def asks_for_long_lived_cache(encoded: bytes) -> bool:
     return b'"ttl":"1h"' in encoded
 
 
+class Gate(Protocol):
+    """Who decides whether each attempt of a request may leave, and hears that it did; attempts count from 1."""
+
+    async def admit(self, number: int) -> int:
+        """Awaited before the attempt leaves: the `max_tokens` it may use, at most those of the request.
+
+        A CmtError raised here ends the request as it is: no further attempt, nothing billed for this one.
+        """
+
+    def departed(self, number: int) -> None:
+        """The first byte of the attempt's body is being handed to a connection; before, nothing can be billed."""
+
+
 @dataclass(frozen=True, slots=True)
 class WarmingUp:
     """The SDK is still being imported; the request goes out right after."""
@@ -91,6 +104,8 @@ class Retrying:
     reason: str
     usage: Usage | None = None
     """What the failed attempt is known to have used; None where it told nothing."""
+    billed: Billed = "nothing"
+    """What the failed attempt may have cost; "told": see `usage`."""
 
 
 @dataclass(frozen=True, slots=True)
