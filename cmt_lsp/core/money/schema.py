@@ -39,6 +39,10 @@ def _terms(row: str) -> tuple[str, ...]:
     )
 
 
+ATTEMPT_AS_SUM = ", ".join(f"{term} AS {name}" for term, name in zip(_terms("attempts"), SUMS, strict=True))
+"""The columns of a sum over one attempt, for what the tables of sums do not tell apart."""
+
+
 def _added(table: str, key: tuple[str, ...], row: str, sign: str) -> str:
     """The statement of a trigger that adds an attempt to its sum, or takes it out again."""
     keys = ", ".join(f"{row}.{name}" for name in key)

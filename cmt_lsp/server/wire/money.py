@@ -7,6 +7,7 @@ from typing import Literal
 from cmt_lsp.server.wire.parts import Cost, Usage
 from cmt_lsp.server.wire.shape import shape
 
+Grouping = Literal["day", "model", "workspace", "session"]
 BudgetScope = Literal["turn", "session", "window", "workspace", "day", "month"]
 
 
@@ -14,14 +15,18 @@ BudgetScope = Literal["turn", "session", "window", "workspace", "day", "month"]
 class UsageParams:
     """Which attempts to sum. `id` names the turn, session, window or workspace; without it the current one is meant.
 
-    `from` and `to` are days (YYYY-MM-DD, both inclusive) in the time zone that the report states.
+    `from` and `to` are days (YYYY-MM-DD, both inclusive) in the time zone that the report states. `thenBy` divides each
+    group again. `limit` keeps that many groups, those that cost most, and sums the others up as `rest`; sessions and
+    workspaces are kept to 1000 where it is absent.
     """
 
     scope: Literal["turn", "session", "window", "workspace", "all"] = "all"
     id: str | None = None
     from_: str | None = None
     to: str | None = None
-    group_by: Literal["day", "model", "workspace", "session"] | None = None
+    group_by: Grouping | None = None
+    then_by: Grouping | None = None
+    limit: int | None = None
 
 
 @shape
@@ -34,7 +39,11 @@ class UsageTotals:
 
 @shape
 class UsageGroup:
-    """One group of a report; `label` is a name for `key` where there is a better one."""
+    """One group of a report; `label` is a name for `key` where there is a better one.
+
+    `cacheWritePremiumNanoUsd` is what writing the cache cost more than plain input, at list prices. `savedNanoUsd`
+    already has it taken off.
+    """
 
     key: str
     totals: UsageTotals
@@ -44,7 +53,9 @@ class UsageGroup:
     saved_nano_usd: int
     unpriced_requests: int
     estimated_requests: int
+    cache_write_premium_nano_usd: int
     label: str | None = None
+    groups: list[UsageGroup] | None = None
 
 
 @shape
@@ -60,7 +71,11 @@ class Calibration:
 
 @shape
 class UsageReport:
-    """The sum over the ledger's rows. `requests` counts attempts; a cost with `≥` lacks the unpriced ones."""
+    """The sum over the ledger's rows. `requests` counts attempts; a cost with `≥` lacks the unpriced ones.
+
+    Days come in their order and only where something was spent, other groups by what they cost, the dearest first.
+    `rest` sums up the groups that a limit left out, so that groups and rest always add up to the totals.
+    """
 
     totals: UsageTotals
     requests: int
@@ -69,9 +84,12 @@ class UsageReport:
     saved_nano_usd: int
     unpriced_requests: int
     estimated_requests: int
+    cache_write_premium_nano_usd: int
+    today: str
     time_zone: str
     calibration: Calibration
     groups: list[UsageGroup] | None = None
+    rest: UsageGroup | None = None
     from_: str | None = None
     to: str | None = None
     notices: list[str] | None = None
