@@ -126,3 +126,13 @@ class Sums:
     """`cost.unpriced` counts the attempts without a price."""
     estimated: int
     """How many of the attempts are estimates in tokens or money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The sums that a status shows, as of one moment."""
+
+    turn: Sums
+    session: Sums
+    window: Sums
+    today: Sums
