@@ -11,6 +11,7 @@ import os
 import secrets
 import sqlite3
 import stat
+import time
 from collections import deque
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ BUSY_TIMEOUT_MS = 5000
 FULL_CHECK_BYTES = 64 * 1024 * 1024
 """A larger file is not read whole at every start; damage in it shows when a bad page is used."""
 
+_LEAST_WAIT = 0.05
+"""Seconds that even a late job waits for a lock: others hold it for some milliseconds only."""
 _SIDE_FILES = ("", "-journal", "-wal", "-shm")
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class StoreFile:
         schema: Schema,
         clock: Callable[[], float],
         sqlite_version: tuple[int, int, int] | None = None,
+        noun: str = "session store",
     ) -> None:
+        """`noun` is what the person knows the file as."""
         self.path = path
         self.notices: deque[str] = deque()
         self.last_failure = ""
@@ -78,17 +84,23 @@ class StoreFile:
         """Grows when a fresh file takes the place of one that this process had in use."""
         self._schema = schema
         self._clock = clock
+        self._noun = noun
         self._journal_mode = choose_journal_mode(sqlite_version or sqlite3.sqlite_version_info)
+        self._until: float | None = None
+        self._busy_ms = 0
         self._connection: Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._newer = False
 
-    def read(self, job: Callable[[Connection], T]) -> T:
-        """Run `job`; StoreUnavailableError where the file cannot be read."""
-        return self._guarded(job)
+    def read(self, job: Callable[[Connection], T], until: float | None = None) -> T:
+        """Run `job`; StoreUnavailableError where the file cannot be read.
 
-    def write(self, change: Callable[[Connection], T]) -> T:
-        """Run `change` in one immediate transaction and make it durable."""
+        `until`, a moment of `time.monotonic`, ends the wait for a lock of another process sooner than usual.
+        """
+        return self._guarded(job, until)
+
+    def write(self, change: Callable[[Connection], T], until: float | None = None) -> T:
+        """Run `change` in one immediate transaction and make it durable; `until` as for `read`."""
 
         def transact(connection: Connection) -> T:
             if self._newer:
@@ -98,7 +110,7 @@ class StoreFile:
             with _transaction(connection):
                 return change(connection)
 
-        return self._guarded(transact)
+        return self._guarded(transact, until)
 
     def close(self) -> None:
         """Close the connection; the next use opens the file again."""
@@ -107,21 +119,25 @@ class StoreFile:
             with suppress(sqlite3.Error):
                 connection.close()
 
-    def _guarded(self, job: Callable[[Connection], T]) -> T:
+    def _guarded(self, job: Callable[[Connection], T], until: float | None) -> T:
         """Open where needed, run, and give SQLite's errors a kind and a sentence; damage is mended once."""
+        self._until = until
         for attempt in (1, 2):
             try:
-                return job(self._open())
+                connection = self._open()
+                self._limit_wait(connection)
+                return job(connection)
             except sqlite3.IntegrityError as error:
                 raise InternalError(
-                    "The session store refused a change that contradicts what it holds."
+                    f"The {self._noun} refused a change that contradicts what it holds."
                 ) from error
             except sqlite3.DatabaseError as error:
-                self.close()
-                if _is_damage(error) and attempt == 1:
+                if not _has_code(error, _HELD):
+                    self.close()
+                if _has_code(error, _DAMAGED) and attempt == 1:
                     self._mend()
                     continue
-                self._fail(_sentence(error, self.path), error)
+                self._fail(self._sentence(error), error)
             except OSError as error:
                 self.close()
                 self._fail(
@@ -132,6 +148,19 @@ class StoreFile:
     def _fail(self, sentence: str, cause: BaseException | None = None) -> NoReturn:
         self.last_failure = sentence
         raise StoreUnavailableError(sentence) from cause
+
+    def _wait(self) -> float:
+        """Seconds that this job may still wait for a lock of another process."""
+        longest = BUSY_TIMEOUT_MS / 1000
+        if self._until is None:
+            return longest
+        return min(longest, max(_LEAST_WAIT, self._until - time.monotonic()))
+
+    def _limit_wait(self, connection: Connection) -> None:
+        wanted = int(self._wait() * 1000)
+        if wanted != self._busy_ms:
+            connection.execute(f"PRAGMA busy_timeout={wanted}").close()
+            self._busy_ms = wanted
 
     def _open(self) -> Connection:
         """The connection to the file that is at the path now: another process may have moved ours aside."""
@@ -146,10 +175,14 @@ class StoreFile:
             elif self.path.stat().st_size == 0:
                 self._set_aside("was empty")
                 self._create()
-            self._connection = self._connect(self.path)
-            self._inode = _inode(self.path)
-            self._prepare(self._connection)
-        return self._connection
+            connection = self._connect(self.path)
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._inode = connection, _inode(self.path)
+        return connection
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
@@ -158,11 +191,11 @@ class StoreFile:
 
         locks = self.path.parent / "locks"
         secure_dir(locks)
-        lock = FileLock(locks / f"{self.path.name}.lock", timeout=BUSY_TIMEOUT_MS / 1000, mode=0o600)
+        lock = FileLock(locks / f"{self.path.name}.lock", timeout=self._wait(), mode=0o600)
         try:
             lock.acquire()
         except Timeout as error:
-            self._fail("Another cmt-lsp holds the session store; it is tried again at the next turn.", error)
+            self._fail(f"Another cmt-lsp holds the {self._noun}; it is tried again at the next turn.", error)
         try:
             yield
         finally:
@@ -177,7 +210,9 @@ class StoreFile:
                 self.path.chmod(0o600)
 
     def _connect(self, path: Path) -> Connection:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        wait = self._wait()
+        connection = sqlite3.connect(path, isolation_level=None, timeout=wait)
+        self._busy_ms = int(wait * 1000)
         # Damage inside a text must cost that text's letters, not the whole row.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
@@ -228,18 +263,31 @@ class StoreFile:
         for side in _SIDE_FILES:
             with suppress(FileNotFoundError):
                 self.path.with_name(self.path.name + side).replace(aside.with_name(aside.name + side))
-        self.notices.append(f"The session store {what}; it is kept as {aside} and a fresh one was started.")
+        self.notices.append(f"The {self._noun} {what}; it is kept as {aside} and a fresh one was started.")
         return aside
 
     def _salvage(self, aside: Path) -> None:
         with closing(self._connect(self.path)) as target:
             target.execute("PRAGMA foreign_keys=OFF").close()
-            counts = {table: _carry_over(aside, target, table) for table in self._schema.tables}
+            saved = [_carried(aside, target, table) for table in self._schema.tables]
             with _transaction(target):
                 for statement in self._schema.repair:
                     target.execute(statement).close()
-        saved = ", ".join(f"{count} {table}" for table, count in counts.items())
-        self.notices.append(f"Recovered from the damaged store: {saved}; rows on damaged pages are lost.")
+        self.notices.append(
+            f"Recovered from the damaged {self._noun}: {', '.join(saved)}; rows on damaged pages are lost."
+        )
+
+    def _sentence(self, error: sqlite3.Error) -> str:
+        reasons = {
+            sqlite3.SQLITE_BUSY: "another process holds it; it is tried again at the next turn",
+            sqlite3.SQLITE_LOCKED: "another process holds it; it is tried again at the next turn",
+            sqlite3.SQLITE_FULL: "the disk is full; free some space",
+            sqlite3.SQLITE_READONLY: "it is read-only; make it writable or set CMT_STATE_DIR",
+            sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder's permissions",
+            sqlite3.SQLITE_IOERR: "the disk does not answer; check it",
+        }
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return f"The {self._noun} {self.path} failed: {reasons.get(code, 'SQLite says ' + str(error))}."
 
 
 @contextlib.contextmanager
@@ -280,22 +328,40 @@ def _is_sound(path: Path) -> bool:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
             _check(connection)
     except sqlite3.DatabaseError as error:
-        return not _is_damage(error)
+        return not _has_code(error, _DAMAGED)
     return True
 
 
-def _carry_over(aside: Path, target: Connection, table: str) -> int:
-    """Copy every readable row, from the front up to the damage and then from the back; the count is returned.
+def _carried(aside: Path, target: Connection, table: str) -> str:
+    """Carry a table over and say how many rows came, and how many did not where its numbering tells."""
+    count = _carry_over(aside, target, table)
+    lost = max(0, _highest_number(aside, target, table) - count)
+    return f"{count} {table} ({lost} lost)" if lost else f"{count} {table}"
 
-    The source is opened immutable: playing back its journal would change the file that is to be kept.
-    """
+
+def _highest_number(aside: Path, target: Connection, table: str) -> int:
+    """The number of the newest row that a numbered table ever had; 0 for other tables."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name=?"
+    numbers = [0]
+    with suppress(sqlite3.Error), closing(_immutable(aside)) as source:
+        numbers += [row[0] for row in source.execute(query, (table,))]
+    with suppress(sqlite3.Error):
+        numbers += [row[0] for row in target.execute(query, (table,))]
+    return max(number for number in numbers if isinstance(number, int))
+
+
+def _immutable(path: Path) -> Connection:
+    """For reading only: playing back its journal would change a file that is to be kept."""
+    connection = sqlite3.connect(f"file:{_uri_path(path)}?immutable=1", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return connection
+
+
+def _carry_over(aside: Path, target: Connection, table: str) -> int:
+    """Copy every readable row, from the front up to the damage and then from the back; the count is returned."""
     before = target.total_changes
     for order in ("ASC", "DESC"):
-        with (
-            suppress(sqlite3.Error),
-            closing(sqlite3.connect(f"file:{_uri_path(aside)}?immutable=1", uri=True)) as source,
-        ):
-            source.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        with suppress(sqlite3.Error), closing(_immutable(aside)) as source:
             rows = source.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")  # noqa: S608  a name of our schema
             columns = [column[0] for column in rows.description]
             _insert_all(target, table, columns, rows)
@@ -313,22 +379,9 @@ def _insert_all(target: Connection, table: str, columns: list[str], rows: sqlite
             target.execute(statement, [row[index] for index in kept]).close()
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _has_code(error: sqlite3.Error, codes: tuple[int, ...]) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGED
-
-
-def _sentence(error: sqlite3.Error, path: Path) -> str:
-    reasons = {
-        sqlite3.SQLITE_BUSY: "another process holds it; it is tried again at the next turn",
-        sqlite3.SQLITE_LOCKED: "another process holds it; it is tried again at the next turn",
-        sqlite3.SQLITE_FULL: "the disk is full; free some space",
-        sqlite3.SQLITE_READONLY: "it is read-only; make it writable or set CMT_STATE_DIR",
-        sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder's permissions",
-        sqlite3.SQLITE_IOERR: "the disk does not answer; check it",
-    }
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return f"The session store {path} failed: {reasons.get(code, 'SQLite says ' + str(error))}."
+    return code is not None and code & 0xFF in codes
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -41,28 +41,36 @@ class Store:
         *,
         clock: Callable[[], float] = time.time,
         sqlite_version: tuple[int, int, int] | None = None,
+        noun: str = "session store",
     ) -> None:
-        """`clock` dates a file that is moved aside; `sqlite_version` stands in for the library's own."""
+        """`clock` dates a file that is moved aside; `sqlite_version` stands in for the library's own; `noun` is what
+        the person knows the file as."""
         self.state_dir = state_dir
         self.path = state_dir / name
-        self._worker = _Worker(StoreFile(self.path, schema, clock, sqlite_version))
+        self._worker = _Worker(StoreFile(self.path, schema, clock, sqlite_version, noun), noun)
         self._thread = threading.Thread(target=self._worker.run, name=f"store {name}", daemon=True)
         self._thread.start()
         # Runs when the store is collected, and at the latest before the interpreter ends: a daemon thread still
         # works then, and is stopped in its tracks a moment later.
         self._end = weakref.finalize(self, _stop, self._worker, self._thread, DRAIN_SECONDS)
 
-    def submit(self, job: Callable[[Connection], T]) -> Future[T]:
-        """Read: run `job` after all that was submitted before; fails with StoreUnavailableError."""
-        return self._worker.put(_Job(job))
+    def submit(self, job: Callable[[Connection], T], *, wait: float | None = None) -> Future[T]:
+        """Read: run `job` after all that was submitted before; fails with StoreUnavailableError.
 
-    def write(self, change: Callable[[Connection], T]) -> Future[T]:
+        `wait` is how many seconds from now a lock of another process is waited for, the time in the queue included.
+        """
+        return self._worker.put(_Job(job, until=_from_now(wait)))
+
+    def write(
+        self, change: Callable[[Connection], T], *, keep: bool = True, wait: float | None = None
+    ) -> Future[T]:
         """Run `change` in a transaction of its own; the result is there once it is durable.
 
         StoreUnavailableError says that the change waits in memory; it is tried again, before any later one, at the
-        next write, `flush` or `close`. Any other error says that the change was refused and is gone.
+        next write, `flush` or `close`. Any other error says that the change was refused and is gone. With `keep`
+        false nothing waits: the caller looks after what could not be written. `wait` is that of `submit`.
         """
-        return self._worker.put(_Job(change, write=True))
+        return self._worker.put(_Job(change, write=True, keep=keep, until=_from_now(wait)))
 
     def flush(self) -> Future[int]:
         """Try again what waits; the result is how many changes still wait."""
@@ -94,14 +102,17 @@ class _Job(Generic[T]):
     work: Callable[[Connection], T]
     write: bool = False
     flush: bool = False
+    keep: bool = True
+    until: float | None = None
     future: Future[T] = field(default_factory=Future)
 
 
 class _Worker:
     """What the thread runs; it holds no reference to the store, so that a forgotten store can be collected."""
 
-    def __init__(self, file: StoreFile) -> None:
+    def __init__(self, file: StoreFile, noun: str) -> None:
         self.file = file
+        self._noun = noun
         self.backlog: deque[Callable[[Connection], Any]] = deque()
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._closed = False
@@ -112,7 +123,7 @@ class _Worker:
             if not self._closed:
                 self._jobs.put(job)
                 return job.future
-        job.future.set_exception(StoreUnavailableError("The session store is closed; start cmt-lsp again."))
+        job.future.set_exception(StoreUnavailableError(f"The {self._noun} is closed; start cmt-lsp again."))
         return job.future
 
     def stop(self) -> None:
@@ -138,21 +149,25 @@ class _Worker:
 
     def _answer(self, job: _Job[Any]) -> object:
         if job.write:
-            return self._write(job.work)
+            return self._write(job)
         if job.flush:
             self._drain_backlog()
             return len(self.backlog)
-        return self.file.read(job.work)
+        return self.file.read(job.work, job.until)
 
-    def _write(self, change: Callable[[Connection], Any]) -> object:
+    def _write(self, job: _Job[Any]) -> object:
         if not self._drain_backlog():
-            self.backlog.append(change)
+            self._set_aside(job)
             raise StoreUnavailableError(self.file.last_failure)
         try:
-            return self.file.write(change)
+            return self.file.write(job.work, job.until)
         except StoreUnavailableError:
-            self.backlog.append(change)
+            self._set_aside(job)
             raise
+
+    def _set_aside(self, job: _Job[Any]) -> None:
+        if job.keep:
+            self.backlog.append(job.work)
 
     def _drain_backlog(self) -> bool:
         while self.backlog:
@@ -161,9 +176,13 @@ class _Worker:
             except StoreUnavailableError:
                 return False
             except Exception as error:  # noqa: BLE001  a change that is refused for good must not block the others
-                self.file.notices.append(f"A change that waited for the session store was refused ({error}).")
+                self.file.notices.append(f"A change that waited for the {self._noun} was refused ({error}).")
             self.backlog.popleft()
         return True
+
+
+def _from_now(seconds: float | None) -> float | None:
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def _stop(worker: _Worker, thread: threading.Thread, timeout: float) -> bool:
