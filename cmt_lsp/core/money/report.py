@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import Cost, price_in_force
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Sums
-from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL
+from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL, TOKENS
 from cmt_lsp.core.money.sums import ADDED, sums_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ _COLUMNS: dict[str, str] = {
     "day": "day",
     "model": "model",
 }
-_WRITES = "cache_creation_5m_input_tokens + cache_creation_1h_input_tokens"
-_WRITTEN = "day, model, sum(cache_creation_5m_input_tokens), sum(cache_creation_1h_input_tokens)"
+_TOKENS = " + ".join(name for name in TOKENS if name != "thinking_tokens")
+_WRITTEN = "sum(cache_creation_5m_input_tokens), sum(cache_creation_1h_input_tokens)"
 _ATTEMPTS = f"(SELECT turn_id, session_id, window_id, workspace, day, model, {ATTEMPT_AS_SUM} FROM attempts WHERE {FINAL})"  # noqa: S608
-_DAY_SUMS = frozenset({"day", "model", "workspace", "all"})
+_DAY_SUMS = frozenset({"day", "model", "workspace", "all", None})
 """The scopes and groupings that the sums by day tell apart."""
 
 
@@ -118,16 +119,60 @@ def checked_query(
 
 def usage_report(connection: Connection, query: UsageQuery) -> UsageReport:
     """Sum the attempts in a final state, all as of one moment; those that still run are not spent yet."""
+    chosen = _selection(query)
     with _one_moment(connection):
-        total = _parts(connection, query).get((), _NOTHING)
+        total = _parts(connection, chosen).get((), _NOTHING)
         if query.group_by is None:
             return UsageReport(total, None, None)
-        groups = _parts(connection, query, query.group_by)
-        inner = _parts(connection, query, query.group_by, query.then_by) if query.then_by else None
-    kept, left_out = _limited(list(groups.values()), query)
-    if inner is not None:
-        kept = _divided(kept, inner, by_day=query.then_by == "day")
-    return UsageReport(total, tuple(kept), _added_up(left_out) if left_out else None)
+        rest = None
+        if query.limit is not None:
+            dearest = _dearest(connection, chosen, query.group_by, query.limit)
+            rest = _parts(connection, chosen.of(query.group_by, dearest, wanted=False)).get(())
+            chosen = chosen.of(query.group_by, dearest, wanted=True)
+        groups = list(_parts(connection, chosen, query.group_by).values())
+        if query.then_by is not None:
+            inner = _parts(connection, chosen, query.group_by, query.then_by)
+            groups = _divided(groups, inner, query.then_by)
+    return UsageReport(total, _in_order(groups, query.group_by), rest)
+
+
+def last_turn(connection: Connection, session_id: str) -> str | None:
+    """The turn of a session that was begun last, which may still run; None before the first one."""
+    row = connection.execute(
+        "SELECT turn_id FROM attempts WHERE session_id = ? ORDER BY seq DESC LIMIT 1", (session_id,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Which rows are read: the tables, and the WHERE of a statement with its values."""
+
+    sums: str
+    sessions: str
+    """Where sessions are told apart."""
+    where: str
+    values: tuple[str, ...]
+
+    def of(self, group: Grouping, keys: Sequence[str], *, wanted: bool) -> _Selection:
+        """Only these groups, or all but these. One value holds the keys: SQLite may take no more than 999 values."""
+        among = "IN" if wanted else "NOT IN"
+        term = f"{_COLUMNS[group]} {among} (SELECT value FROM json_each(?))"  # noqa: S608  names of this file
+        return replace(self, where=f"{self.where} AND {term}", values=(*self.values, json.dumps(keys)))
+
+
+def _selection(query: UsageQuery) -> _Selection:
+    """What a query asks for. A sum that nothing is left of, after a deletion, is no session with spending."""
+    sums, sessions = "session_sums", "session_sums"
+    if query.scope == "turn":
+        sums = sessions = _ATTEMPTS
+    elif {query.scope, query.group_by, query.then_by} <= _DAY_SUMS:
+        sums = "day_sums"
+    terms = [] if query.scope == "all" else [(f"{_COLUMNS[query.scope]} = ?", query.key)]
+    days = ((">=", query.first_day), ("<=", query.last_day))
+    terms += [(f"day {sign} ?", day) for sign, day in days if day is not None]
+    where = " AND ".join(("requests > 0", *(term for term, _ in terms)))
+    return _Selection(sums, sessions, where, tuple(value for _, value in terms))
 
 
 @contextmanager
@@ -140,42 +185,36 @@ def _one_moment(connection: Connection) -> Iterator[None]:
         connection.execute("ROLLBACK").close()
 
 
-def _parts(connection: Connection, query: UsageQuery, *by: Grouping) -> dict[tuple[str, ...], Part]:
-    """The sums for each combination of these groupings that has attempts."""
-    where, values = _condition(query)
-    columns = [_COLUMNS[name] for name in by]
-    keys = "".join(f"{column}, " for column in columns)
-    grouped = f" GROUP BY {', '.join(columns)}" if columns else ""
-    sums, single = _tables(query, by)
+def _dearest(connection: Connection, chosen: _Selection, group: Grouping, limit: int) -> list[str]:
+    """The keys of the groups that a limit keeps; the order is that of `_by_cost`."""
+    column = _COLUMNS[group]
+    rows = connection.execute(
+        f"SELECT {column} FROM {chosen.sums} WHERE {chosen.where} GROUP BY {column} "  # noqa: S608  names of this file
+        f"ORDER BY sum(nano_usd) DESC, sum({_TOKENS}) DESC, {column} LIMIT {limit}",
+        chosen.values,
+    )
+    return [row[0] for row in rows]
 
-    def rows(picked: str, table: str, more: str = "") -> Iterable[tuple[Any, ...]]:
-        return connection.execute(f"SELECT {keys}{picked} FROM {table} WHERE {where}{more}", values)  # noqa: S608  names of this file
+
+def _parts(connection: Connection, chosen: _Selection, *by: Grouping) -> dict[tuple[str, ...], Part]:
+    """The sums for each combination of these groupings that has attempts."""
+    columns = [_COLUMNS[name] for name in by]
+
+    def rows(picked: str, table: str, *more: str) -> Iterable[tuple[Any, ...]]:
+        keys = [*columns, *more]
+        grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
+        statement = f"SELECT {', '.join([*keys, picked])} FROM {table} WHERE {chosen.where}{grouped}"  # noqa: S608  the same
+        return connection.execute(statement, chosen.values)
 
     depth = len(by)
-    sessions = {row[:depth]: row[depth] for row in rows("count(DISTINCT session_id)", single, grouped)}
-    premiums = _premiums(rows(_WRITTEN, sums, f" AND {_WRITES} > 0 GROUP BY {keys}day, model"), depth)
+    sessions = {row[:depth]: row[depth] for row in rows("count(DISTINCT session_id)", chosen.sessions)}
+    premiums = _premiums(rows(_WRITTEN, chosen.sums, "day", "model"), depth)
     found = {}
-    for row in rows(ADDED, sums, grouped):
+    for row in rows(ADDED, chosen.sums):
         key, added = row[:depth], sums_of(row[depth:])
         if added.requests:
-            found[key] = Part(key[-1] if key else "", added, sessions[key], premiums.get(key, 0))
+            found[key] = Part(key[-1] if key else "", added, sessions[key], premiums[key])
     return found
-
-
-def _condition(query: UsageQuery) -> tuple[str, list[str]]:
-    """The WHERE of a query, and its values."""
-    terms = [("1 = 1", None) if query.scope == "all" else (f"{_COLUMNS[query.scope]} = ?", query.key)]
-    terms += [
-        (f"day {sign} ?", day) for sign, day in ((">=", query.first_day), ("<=", query.last_day)) if day
-    ]
-    return " AND ".join(term for term, _ in terms), [value for _, value in terms if value is not None]
-
-
-def _tables(query: UsageQuery, by: Sequence[Grouping]) -> tuple[str, str]:
-    """Where the sums are read, and where sessions are told apart."""
-    if query.scope == "turn":
-        return _ATTEMPTS, _ATTEMPTS
-    return "day_sums" if {query.scope, *by} <= _DAY_SUMS else "session_sums", "session_sums"
 
 
 def _premiums(rows: Iterable[tuple[Any, ...]], depth: int) -> Mapping[tuple[str, ...], int]:
@@ -183,9 +222,10 @@ def _premiums(rows: Iterable[tuple[Any, ...]], depth: int) -> Mapping[tuple[str,
     rate = cache(_write_premium)
     found: defaultdict[tuple[str, ...], int] = defaultdict(int)
     for row in rows:
-        day, model, written_5m, written_1h = row[depth:]
-        premium_5m, premium_1h = rate(model, day)
-        found[row[:depth]] += written_5m * premium_5m + written_1h * premium_1h
+        day, model, written_5m, written_1h = row[-4:]
+        if written_5m or written_1h:
+            premium_5m, premium_1h = rate(model, day)
+            found[row[:depth]] += written_5m * premium_5m + written_1h * premium_1h
     return found
 
 
@@ -195,45 +235,25 @@ def _write_premium(model: str, day: str) -> tuple[int, int]:
     return (0, 0) if price is None else (price.write_5m - price.input, price.write_1h - price.input)
 
 
-def _limited(groups: list[Part], query: UsageQuery) -> tuple[list[Part], list[Part]]:
-    """The groups to name, in their order, and those that a limit leaves out."""
-    dearest_first = sorted(groups, key=_by_cost)
-    kept = dearest_first[: query.limit]
-    left_out = dearest_first[len(kept) :]
-    return sorted(kept, key=_by_key) if query.group_by == "day" else kept, left_out
-
-
-def _divided(groups: list[Part], inner: Mapping[tuple[str, ...], Part], *, by_day: bool) -> list[Part]:
-    """Each group with its own groups, in the same order as those."""
+def _divided(groups: list[Part], inner: Mapping[tuple[str, ...], Part], by: Grouping) -> list[Part]:
+    """Each group with its own groups."""
     parts: defaultdict[str, list[Part]] = defaultdict(list)
-    for (outer_key, _), part in inner.items():
-        parts[outer_key].append(part)
-    order = _by_key if by_day else _by_cost
-    return [replace(group, parts=tuple(sorted(parts[group.key], key=order))) for group in groups]
+    for (outer, _), part in inner.items():
+        parts[outer].append(part)
+    return [replace(group, parts=_in_order(parts[group.key], by)) for group in groups]
 
 
-def _by_key(part: Part) -> str:
+def _in_order(groups: list[Part], by: Grouping) -> tuple[Part, ...]:
+    return tuple(sorted(groups, key=_by_day if by == "day" else _by_cost))
+
+
+def _by_day(part: Part) -> str:
     return part.key
 
 
 def _by_cost(part: Part) -> tuple[int, int, str]:
     """The dearest first; among those without a price the one with most tokens."""
     return -(part.sums.cost.nano_usd or 0), -part.sums.usage.total_tokens, part.key
-
-
-def _added_up(parts: Sequence[Part]) -> Part:
-    usage = Usage()
-    for part in parts:
-        usage += part.sums.usage
-    sums = Sums(
-        sum(part.sums.requests for part in parts),
-        usage,
-        Cost.sum(part.sums.cost for part in parts),
-        sum(part.sums.estimated for part in parts),
-    )
-    return Part(
-        "", sums, sum(part.sessions for part in parts), sum(part.write_premium_nano for part in parts)
-    )
 
 
 def _day(name: str, text: str | None) -> str | None:
