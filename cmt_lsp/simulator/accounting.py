@@ -10,7 +10,9 @@ from cmt_lsp.simulator.dialects import Dialect
 from cmt_lsp.simulator.prompt_cache import CacheUse
 
 
-def charge(use: CacheUse, output: int, thinking: int, body: Mapping[str, Any]) -> dict[str, Any]:
+def charge(
+    use: CacheUse, output: int, thinking: int, body: Mapping[str, Any], tier: str = "standard"
+) -> dict[str, Any]:
     """The full usage object of the service; counts in tokens."""
     return {
         "input_tokens": use.plain,
@@ -22,7 +24,7 @@ def charge(use: CacheUse, output: int, thinking: int, body: Mapping[str, Any]) -
         },
         "output_tokens": output,
         "output_tokens_details": {"thinking_tokens": thinking},
-        "service_tier": "standard",
+        "service_tier": tier,
         "speed": body.get("speed") or "standard",
         "inference_geo": body.get("inference_geo") or "global",
     }

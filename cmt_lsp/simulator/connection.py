@@ -199,10 +199,12 @@ class Connection(asyncio.Protocol):
                 parts.append(part)
         return b"".join(parts)
 
-    async def read_request(self, body_limit: int) -> Request:
-        """The next request; a body over the limit (bytes) is read to its end and dropped."""
+    async def read_request(self, limit_of: Callable[[str], int]) -> Request:
+        """The next request; a body over the limit of its path (bytes) is read to its end and dropped."""
         head = (await self._until(b"\r\n\r\n", HEAD_LIMIT)).decode("latin-1")
         method, target, headers = _parse_head(head)
+        parts = urlsplit(target)
+        body_limit = limit_of(parts.path)
         if headers.get("expect", "").lower() == "100-continue":
             await self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -211,7 +213,6 @@ class Connection(asyncio.Protocol):
             length = _length(headers.get("content-length", "0"))
             too_large = length > body_limit
             body = await self._exactly(length, keep=not too_large)
-        parts = urlsplit(target)
         return Request(method, parts.path, parse_qs(parts.query), headers, body, too_large)
 
     async def _chunked_body(self, limit: int) -> tuple[bytes, bool]:

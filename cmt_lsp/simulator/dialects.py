@@ -27,6 +27,7 @@ class Dialect:
     )
     usage_details: bool = True
     count_tokens: bool = True
+    batches: bool = True
     models: Literal["service", "openai"] = "service"
     error_bodies: bool = True
     statuses: Mapping[int, int] | None = None
@@ -55,12 +56,12 @@ DIALECTS: Mapping[str, Dialect] = {
     for dialect in (
         Dialect("anthropic"),
         Dialect("ollama", strict=False, service_headers=False, caching="none", cache_fields=(), usage_details=False,
-                count_tokens=False, models="openai", error_bodies=False),
+                count_tokens=False, batches=False, models="openai", error_bodies=False),
         Dialect("llamacpp", strict=False, service_headers=False, start_usage="no_output", caching="kv",
-                cache_fields=("cache_read_input_tokens",), usage_details=False, models="openai"),
+                cache_fields=("cache_read_input_tokens",), usage_details=False, batches=False, models="openai"),
         Dialect("vllm", strict=False, service_headers=False, start_usage="null", caching="none", cache_fields=(),
-                usage_details=False, models="openai"),
-        Dialect("litellm", service_headers=False, start_usage="zeros", usage_details=False, statuses={529: 500},
-                cut_is_error_event=True),
+                usage_details=False, batches=False, models="openai"),
+        Dialect("litellm", service_headers=False, start_usage="zeros", usage_details=False, batches=False,
+                statuses={529: 500}, cut_is_error_event=True),
     )
 }  # fmt: skip

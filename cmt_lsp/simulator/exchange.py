@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cmt_lsp.simulator.answers import Answer
+from cmt_lsp.simulator.batches import Batches, methods_of
 from cmt_lsp.simulator.connection import Connection, PeerGoneError, Request, encode_head
 from cmt_lsp.simulator.delivery import Delivery, EndedError, Sent
 from cmt_lsp.simulator.events import Event, compact, spoil, stream
@@ -45,13 +46,14 @@ class Exchange:
 
     def __init__(
         self, connection: Connection, request: Request, index: int,
-        service: Service, journal: Journal, script: Script, options: Options,
+        service: Service, batches: Batches, journal: Journal, script: Script, options: Options,
     ) -> None:  # fmt: skip
         """`index` is the request's place in the journal."""
         self._connection = connection
         self._request = request
         self._index = index
         self._service = service
+        self._batches = batches
         self._journal = journal
         self._script = script
         self._options = options
@@ -101,17 +103,38 @@ class Exchange:
             await self._json(200, {"input_tokens": service.count(service.read_body(request), terms)})
         elif request.path == MODELS_PATH:
             await self._json(200, service.models(request))
+        elif methods_of(request.path):
+            await self._batch()
         else:
             await self._json(200, service.model(request.path.removeprefix(f"{MODELS_PATH}/")))
 
     def _check_route(self) -> None:
         """Raise RefusalError for a path or method this server does not have."""
-        path = self._request.path
-        posted = path == MESSAGES_PATH or (path == COUNT_PATH and self._service.dialect.count_tokens)
-        if not posted and path != MODELS_PATH and not path.startswith(f"{MODELS_PATH}/"):
+        methods = self._methods(self._request.path)
+        if not methods:
             raise RefusalError(404, "Not found")
-        if self._request.method != ("POST" if posted else "GET"):
+        if self._request.method not in methods:
             raise RefusalError(405, "Method Not Allowed")
+
+    def _methods(self, path: str) -> tuple[str, ...]:
+        dialect = self._service.dialect
+        if path == MESSAGES_PATH or (path == COUNT_PATH and dialect.count_tokens):
+            return ("POST",)
+        if path == MODELS_PATH or path.startswith(f"{MODELS_PATH}/"):
+            return ("GET",)
+        return methods_of(path) if dialect.batches else ()
+
+    async def _batch(self) -> None:
+        found = self._batches.serve(self._request)
+        if isinstance(found, dict):
+            await self._json(200, found)
+        else:
+            headers = [("content-type", "application/x-jsonl")]
+            compress = self._compression(headers)
+            head = self._head(200, [*headers, ("transfer-encoding", "chunked")])
+            self._journal.update(self._index, status=200)
+            delivery = self._deliver(chunked=True, compress=compress)
+            await delivery.send(head, (Event("", {}, raw=line) for line in found))
 
     async def _message(self, turn: Turn) -> None:
         self._journal.update(self._index, message_id=turn.message_id, status=200)

@@ -149,7 +149,7 @@ def _capabilities(model: SimulatedModel) -> dict[str, Any]:
 
     types = ("adaptive", "between_tools", "disabled", "enabled")
     return {
-        "batch": supported(False),
+        "batch": supported(True),
         "citations": supported(False),
         "code_execution": supported(False),
         "context_management": supported(False),
@@ -169,26 +169,9 @@ def _capabilities(model: SimulatedModel) -> dict[str, Any]:
     }
 
 
-def page(
-    *, limit: int, after: str | None, before: str | None, lifecycle: frozenset[str]
-) -> dict[str, Any] | None:
-    """One page of the list, newest first; None when a cursor names no model of the list."""
-    rows = [m for m in MODELS if m.lifecycle in lifecycle]
-    ids = [m.id for m in rows]
-    if (after is not None and after not in ids) or (before is not None and before not in ids):
-        return None
-    start = 0 if after is None else ids.index(after) + 1
-    end = len(ids) if before is None else ids.index(before)
-    if before is not None and after is None:
-        start = max(0, end - limit)
-    shown = rows[start:end][:limit]
-    more = start > 0 if before is not None and after is None else start + len(shown) < end
-    return {
-        "data": [describe(m) for m in shown],
-        "first_id": shown[0].id if shown else None,
-        "last_id": shown[-1].id if shown else None,
-        "has_more": more,
-    }
+def listed(lifecycle: frozenset[str]) -> list[SimulatedModel]:
+    """The models in these stages of life, newest first."""
+    return [model for model in MODELS if model.lifecycle in lifecycle]
 
 
 def openai_page(names: tuple[str, ...]) -> dict[str, Any]:

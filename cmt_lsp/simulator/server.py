@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cmt_lsp.simulator.answers import Answer
+from cmt_lsp.simulator.batches import Batches, body_limit, door_of
 from cmt_lsp.simulator.connection import BadRequestError, Connection, Request, encode_head
 from cmt_lsp.simulator.dialects import DIALECTS, Dialect
 from cmt_lsp.simulator.exchange import Exchange, Options
@@ -20,7 +21,7 @@ from cmt_lsp.simulator.journal import MESSAGES_PATH, Journal, RecordedRequest, n
 from cmt_lsp.simulator.prompt import Prompt
 from cmt_lsp.simulator.prompt_cache import PromptCache
 from cmt_lsp.simulator.prose import default_answer
-from cmt_lsp.simulator.service import BODY_LIMIT, Service
+from cmt_lsp.simulator.service import Service
 
 HOST = "127.0.0.1"
 SECRET_HEADERS = ("x-api-key", "authorization")
@@ -41,11 +42,13 @@ class Simulator:
         preserved_thinking: bool = True,
         show_keys: bool = False,
         keep_bodies: bool = True,
+        batch_rate: float = 50.0,
     ) -> None:
         """`clock` (seconds) drives cache lifetimes and recorded times; `chunk_delay` (seconds) is real time.
 
         `api_key` None takes any key. `gzip` compresses for clients that accept it. `coalesce` merges deltas
         into few writes. `show_keys` records credentials unmasked. `keep_bodies` False saves memory.
+        `batch_rate` is how many requests of a batch are answered in a second of `clock`: 0 none, inf all at once.
         """
         chosen = DIALECTS[dialect] if isinstance(dialect, str) else dialect
         self._service = Service(clock, chosen, api_key, preserved_thinking=preserved_thinking)
@@ -57,6 +60,7 @@ class Simulator:
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._connections: set[Connection] = set()
         self._exchanges: set[Exchange] = set()
+        self.batches = Batches(self._service, self.take_answer, batch_rate)
         self._server: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.base_url = ""
@@ -84,7 +88,10 @@ class Simulator:
         self._answers.extend(Answer(text=a) if isinstance(a, str) else a for a in answers)
 
     def fail_next(self, *faults: Fault, path: str = MESSAGES_PATH) -> None:
-        """Script faults for the next requests to a path, one a request, in order."""
+        """Script faults for the next requests to a path, one a request, in order.
+
+        A batch's id is written `*` there: `/v1/messages/batches/*/results`.
+        """
         self._faults[path].extend(faults)
 
     def release(self) -> None:
@@ -162,7 +169,7 @@ class Simulator:
 
     def take_fault(self, path: str) -> Fault:
         """The fault of the request that just came to `path`."""
-        faults = self._faults[path]
+        faults = self._faults[door_of(path)]
         return faults.popleft() if faults else Fault()
 
     def take_answer(self, body: Mapping[str, Any], prompt: Prompt) -> Answer:
@@ -179,7 +186,7 @@ class Simulator:
         try:
             reusable = True
             while reusable:
-                request = await connection.read_request(BODY_LIMIT)
+                request = await connection.read_request(body_limit)
                 reusable = await self._exchange(connection, request)
         except BadRequestError:
             await connection.send(encode_head(400, [("content-length", "0"), ("connection", "close")]))
@@ -190,7 +197,9 @@ class Simulator:
         """Answer one request; whether the connection can carry another."""
         index = self._journal.add(lambda i: self._record(i, request))
         connection.when_closed(lambda: self._journal.update(index, closed_at=self._clock()))
-        exchange = Exchange(connection, request, index, self._service, self._journal, self, self._options)
+        exchange = Exchange(
+            connection, request, index, self._service, self.batches, self._journal, self, self._options
+        )
         self._exchanges.add(exchange)
         try:
             await exchange.run()

@@ -19,6 +19,7 @@ from cmt_lsp.simulator.failures import RefusalError, invalid
 from cmt_lsp.simulator.lenience import check_leniently
 from cmt_lsp.simulator.limits import RateLimits
 from cmt_lsp.simulator.models import SimulatedModel
+from cmt_lsp.simulator.paging import page_of
 from cmt_lsp.simulator.prompt import Prompt, Seals, build_prompt
 from cmt_lsp.simulator.prompt_cache import CacheUse, KvReuse, PromptCache
 from cmt_lsp.simulator.tokens import count_text
@@ -134,13 +135,13 @@ class Service:
         """The tokens of a prompt, for the count endpoint."""
         return self._read(body, replace(terms, counting=True))[1].tokens
 
-    def answer(self, turn: Turn, answer: Answer) -> Outcome:
-        """Turn an answer into a reply and its charge."""
+    def answer(self, turn: Turn, answer: Answer, tier: str = "standard") -> Outcome:
+        """Turn an answer into a reply and its charge; `tier` is the service tier that its usage names."""
         if turn.body["max_tokens"] == 0:
             spoken = Spoken((), "", "max_tokens", None, 0, 0)
         else:
             spoken = speak(answer, turn.body, turn.prompt)
-        charged = charge(turn.use, spoken.output_tokens, spoken.thinking_tokens, turn.body)
+        charged = charge(turn.use, spoken.output_tokens, spoken.thinking_tokens, turn.body, tier)
         usage = final_usage(charged, answer, self.dialect)
         asked = turn.body.get("diagnostics")
         message: dict[str, Any] = {
@@ -162,18 +163,9 @@ class Service:
         """The list of models, in pages."""
         if self.dialect.models == "openai":
             return models.openai_page(("simulated-model",))
-        query = {key: values[-1] for key, values in request.query.items()}
-        limit = query.get("limit", "20")
-        if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
-            raise invalid("limit", "Input should be between 1 and 1000")
         stages = request.query.get("lifecycle", []) + request.query.get("lifecycle[]", [])
-        shown = models.page(
-            limit=int(limit), after=query.get("after_id"), before=query.get("before_id"),
-            lifecycle=frozenset(stages or ("active", "deprecated")),
-        )  # fmt: skip
-        if shown is None:
-            raise invalid("after_id", "no such model in the list")
-        return shown
+        rows = models.listed(frozenset(stages or ("active", "deprecated")))
+        return page_of(rows, request.query, lambda model: model.id, models.describe)
 
     def model(self, name: str) -> dict[str, Any]:
         """One model by id or alias, retired ones included."""
