@@ -285,11 +285,11 @@ def _checked_scope(scope: object) -> BudgetScope:
 
 def _checked_usd(value: object) -> int:
     """Exactly the decimal that was typed, to the nano-dollar below."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadParamsError(
             f"A limit must be a number of US dollars such as 5 or 2.50, not {_short(value)}; null removes it."
         )
-    if not abs(value) <= MOST_USD:  # not a number at all is caught here too
+    if not -MOST_USD <= value <= MOST_USD:  # not a number at all is caught here too
         raise BadParamsError(
             "A limit is a number of US dollars up to a billion, such as 5 or 2.50; null removes it."
         )
