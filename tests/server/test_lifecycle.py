@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from raw_client import PROBE, RawClient, frame, wait_for_line
 
-from cmt_lsp.server.parent import ParentWatch, process_identity
+from cmt_lsp.core.process_start import process_start
+from cmt_lsp.server.parent import ParentWatch
 
 PROMPT = 5.0
 """Seconds within which the process must be gone, whatever it is doing."""
@@ -260,8 +261,8 @@ def test_an_id_that_is_used_again_is_not_the_editor(monkeypatch: pytest.MonkeyPa
     watch.watch(os.getpid())
     assert watch.gone() is None
     with subprocess.Popen(["sleep", "60"]) as other:
-        assert process_identity(other.pid) not in (None, process_identity(os.getpid()))
-        watch._identity = process_identity(other.pid)
+        assert process_start(other.pid) not in (None, process_start(os.getpid()))
+        watch._started = process_start(other.pid)
         assert "the editor's process is gone" == watch.gone()
         other.kill()
 
@@ -269,6 +270,6 @@ def test_an_id_that_is_used_again_is_not_the_editor(monkeypatch: pytest.MonkeyPa
 def wait_for_end(process_id: int, patience: float) -> None:
     """Wait until a process that is not our child is gone."""
     deadline = time.monotonic() + patience
-    while process_identity(process_id) is not None:
+    while process_start(process_id) is not None:
         assert time.monotonic() < deadline, "still alive"
         time.sleep(0.02)
