@@ -418,6 +418,23 @@ async def test_cancelled_as_it_departs_it_has_departed() -> None:
     assert keeper.noted == [("admit", 1), ("departed", 1)]
 
 
+async def test_a_body_has_departed_with_its_first_byte_though_its_last_never_will() -> None:
+    gone = asyncio.Event()
+
+    async def read_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await gone.wait()
+
+    async with talking(read_nothing) as url:
+        client, keeper = client_of(url), Doorkeeper()
+        task = asyncio.ensure_future(ask(client, keeper, replace(ASKED, system="x" * 30_000_000)))
+        await asyncio.wait_for(keeper.left.wait(), 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gone.set()
+
+
 async def test_cancelled_before_the_answer_it_has_departed() -> None:
     async with scripted([HOLD]) as server:
         keeper = Doorkeeper()
