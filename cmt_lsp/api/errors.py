@@ -159,6 +159,12 @@ class UnknownTurnError(CmtError):
     kind = "unknown_turn"
 
 
+class UnknownBatchError(CmtError):
+    """No batch has this id, here or at the endpoint."""
+
+    kind = "unknown_batch"
+
+
 class SessionBusyError(CmtError):
     """A turn is running in this session, here or in another window."""
 
