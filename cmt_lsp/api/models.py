@@ -1,23 +1,30 @@
 """Every model's price, limits and lifecycle, read from one dated table, and the cost of a request in whole numbers.
 
 Money is a whole number of nano-dollars. One dollar per million tokens is 1000 nano-dollars per token, so each list
-price is exact and a sum never drifts. A model with no known price is unpriced; it never costs zero.
+price is exact and a sum never drifts. A model with no known price is unpriced; it never costs zero. The person's own
+price list comes before the table's; both are read at first use.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import tomllib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.model_table import Model as Model  # one place to look for all that is known of a model
+from cmt_lsp.api.model_table import packaged_table
+from cmt_lsp.api.own_prices import FILE_NAME, OwnModel, OwnPrices, read_own_prices
+from cmt_lsp.api.price_list import PriceRow, list_in_force, row_for
+from cmt_lsp.api.user_dir import user_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from cmt_lsp.api.usage import Usage
 
@@ -30,46 +37,11 @@ for scripts; the cost of a request comes from `cost_of`, which knows dates, tier
 
 
 @dataclass(frozen=True, slots=True)
-class PriceRow:
-    """One price list of one model for prompts over one length; rates are nano-dollars per token."""
+class Limits:
+    """Tokens of a model's prompt and answer together, and of its longest answer; None where nobody says."""
 
-    id: str
-    valid_from: date
-    above_prompt_tokens: int
-    input: int
-    output: int
-    write_5m: int
-    write_1h: int
-    read: int
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What is known of one model; token counts, and prices oldest first."""
-
-    id: str
-    display_name: str
-    context_window: int
-    max_output: int
-    cache_minimum: int
-    vision: Literal["standard", "high"]
-    thinking: Literal["adaptive", "adaptive-always", "budget", "none"]
-    lifecycle: Literal["active", "deprecated", "retired"]
-    retires_at: date | None
-    successor: str | None
-    aliases: tuple[str, ...]
-    prices: tuple[PriceRow, ...]
-    mid_chat_system: bool
-    """Takes `system` messages between turns; the others refuse them."""
-    fast: bool
-    us_inference: bool
-    released: date | None
-    source: str
-    confidence: Literal["high", "medium", "low"]
-
-    def is_retired(self, today: date) -> bool:
-        """Whether the model is gone on this day, also when the table was written before that."""
-        return self.lifecycle == "retired" or (self.retires_at is not None and self.retires_at <= today)
+    context_window: int | None
+    max_output: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +92,36 @@ class Cost:
         return f"≥{display_usd(self.nano_usd, floor=True)}" if self.unpriced else display_usd(self.nano_usd)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    checked: date
-    models: tuple[Model, ...]
-    by_name: Mapping[str, Model]
-    corrections: Mapping[str, str]
-    speed: Mapping[str, Decimal]
-    geo: Mapping[str, Decimal]
-
-
 def all_models() -> tuple[Model, ...]:
-    """Every known model, active ones first, retired ones included."""
-    return _table().models
+    """Every model of the packaged table, active ones first, retired ones included."""
+    return packaged_table().models
+
+
+def own_models() -> Mapping[str, OwnModel]:
+    """The models of the person's own price list, by the names that it gives them."""
+    return _own().models
 
 
 def prices_checked_on() -> date:
     """The day on which a person last compared the table with its sources."""
-    return _table().checked
+    return packaged_table().checked
 
 
 def prices_are_stale(today: date) -> bool:
     """Whether the table was last checked more than 90 days ago."""
-    return (today - _table().checked).days > STALE_AFTER_DAYS
+    return (today - packaged_table().checked).days > STALE_AFTER_DAYS
+
+
+def price_notices(today: date | None = None) -> tuple[str, ...]:
+    """What is wrong with the prices, a sentence each: rows of the person's list that are not used, an old table."""
+    day = today or datetime.now(UTC).date()
+    if not prices_are_stale(day):
+        return _own().notices
+    old = (
+        f"The price table was last checked on {prices_checked_on()}: update cmt-lsp, or put newer prices into "
+        f"{_own().path}."
+    )
+    return (*_own().notices, old)
 
 
 def find_model(name: str) -> Model | None:
@@ -150,7 +129,7 @@ def find_model(name: str) -> Model | None:
 
     `anthropic/claude-opus-5.5`, `us.anthropic.claude-opus-4-6-v1:0` and `claude-haiku-4-5@20251001` are all known.
     """
-    table = _table()
+    table = packaged_table()
     wanted = table.corrections.get(name, name)
     return table.by_name.get(wanted) or table.by_name.get(_plain_id(wanted))
 
@@ -160,30 +139,42 @@ def resolve_model(name: str, today: date) -> ResolvedModel:
 
     Only ids that never existed are replaced. All else is sent as given, since another endpoint may serve it.
     """
-    sent = _table().corrections.get(name, name)
+    sent = packaged_table().corrections.get(name, name)
     model = find_model(sent)
     if sent != name:
         return ResolvedModel(sent, model, f"{name} is not a model id; {sent} is used instead.")
     return ResolvedModel(sent, model, _lifecycle_notice(model, today) if model else None)
 
 
+def model_to_price(asked: str, answered: str | None) -> str:
+    """Whose price a request has: the model that answered, since a name may stand for a newer one.
+
+    The name that was asked for stands where the person's own list prices it, and where nobody knows the other one.
+    """
+    if answered is None or asked in _own().models:
+        return asked
+    return answered if answered in _own().models or find_model(answered) else asked
+
+
+def limits_of(model_id: str) -> Limits:
+    """The limits of a model; what the person's own list says comes first."""
+    own, model = _own_model(model_id), find_model(model_id)
+    window, longest = (own.context_window, own.max_output) if own else (None, None)
+    if model is None:
+        return Limits(window, longest)
+    return Limits(window or model.context_window, longest or model.max_output)
+
+
 def price_in_force(model_id: str, at: datetime, prompt_tokens: int) -> PriceRow | None:
     """The row that prices a prompt of this total length at this moment; None for a model with no price.
 
     A moment before the first list takes the first list: the clock is wrong then, not the price. `at` is aware;
-    a list starts at midnight UTC.
+    a list starts at midnight UTC. The person's own rows come first.
     """
-    model = find_model(model_id)
-    if model is None or not model.prices:
-        return None
+    own, model = _own_model(model_id), find_model(model_id)
     day = at.astimezone(UTC).date()
-    starts = [row.valid_from for row in model.prices]
-    in_force = max((start for start in starts if start <= day), default=min(starts))
-    rows = [row for row in model.prices if row.valid_from == in_force]
-    return max(
-        (row for row in rows if prompt_tokens > row.above_prompt_tokens or row.above_prompt_tokens == 0),
-        key=lambda row: row.above_prompt_tokens,
-    )
+    rows = list_in_force(own.prices if own else (), model.prices if model else (), day)
+    return row_for(rows, prompt_tokens)
 
 
 def cost_of(
@@ -194,19 +185,21 @@ def cost_of(
     speed: str | None = None,
     geo: str | None = None,
     service_tier: str | None = None,
+    batch: bool = False,
 ) -> Cost:
-    """The cost of one request, exact to the nano-dollar (halves round up).
+    """The cost of one request's tokens, exact to the nano-dollar (halves round up).
 
-    `speed`, `geo` and `service_tier` are what the answer's usage says. A value this table does not know is charged as
-    the dearest known one and marked estimated; so is the priority tier, whose contract price no usage tells.
+    `speed`, `geo` and `service_tier` are what the answer's usage says. A value that this table does not know, or not
+    of this model, is charged as the dearest known one and marked estimated; so is the priority tier, whose contract
+    price no usage tells. A `batch` costs half, also where only the tier says that it was one.
     """
     row = price_in_force(model_id, at, usage.total_input_tokens)
     if row is None:
         return Cost.none_known()
-    table = _table()
-    speed_factor, speed_known = _factor(table.speed, speed)
-    geo_factor, geo_known = _factor(table.geo, geo)
-    factor = speed_factor * geo_factor
+    table, model = packaged_table(), find_model(model_id)
+    speed_factor, speed_known = _factor(table.speed, speed, offered=model is not None and model.fast)
+    geo_factor, geo_known = _factor(table.geo, geo, offered=model is not None and model.us_inference)
+    factor = speed_factor * geo_factor * (table.batch if batch or service_tier == "batch" else 1)
     paid = _scaled(_list_price(row, usage), factor)
     uncached = _scaled(usage.total_input_tokens * row.input + usage.output_tokens * row.output, factor)
     sure = (
@@ -243,11 +236,12 @@ def _list_price(row: PriceRow, usage: Usage) -> int:
     )
 
 
-def _factor(known: Mapping[str, Decimal], name: str | None) -> tuple[Decimal, bool]:
-    """The multiplier for a name, and whether the table knows it."""
+def _factor(known: Mapping[str, Decimal], name: str | None, *, offered: bool) -> tuple[Decimal, bool]:
+    """The multiplier for a name, and whether the table knows it of a model that is `offered` at other than 1."""
     if not name:
         return Decimal(1), True
-    return known.get(name, max(known.values())), name in known
+    factor = known.get(name, max(known.values()))
+    return factor, name in known and (offered or factor == 1)
 
 
 def _scaled(nano: int, factor: Decimal) -> int:
@@ -276,67 +270,37 @@ def _plain_id(name: str) -> str:
 
 
 @cache
-def _table() -> _Table:
-    """The parsed table; read once, at first use, and never changed."""
-    text = Path(__file__).with_name("models.toml").read_text(encoding="utf-8")
-    raw = tomllib.loads(text, parse_float=Decimal)
-    models = tuple(_model(entry) for entry in raw["model"])
-    by_name = {name: model for model in models for name in (model.id, *model.aliases)}
-    speed = {name: Decimal(value) for name, value in raw["speed"].items()}
-    geo = {name: Decimal(value) for name, value in raw["geo"].items()}
-    return _Table(raw["checked"], models, by_name, raw["corrections"], speed, geo)
+def _own() -> OwnPrices:
+    """The person's own list; read once, at first use."""
+    return read_own_prices(user_dir(os.environ) / FILE_NAME)
 
 
-def _model(entry: Mapping[str, Any]) -> Model:
-    return Model(
-        id=entry["id"],
-        display_name=entry["name"],
-        context_window=entry["context_window"],
-        max_output=entry["max_output"],
-        cache_minimum=entry["cache_minimum"],
-        vision=entry["vision"],
-        thinking=entry["thinking"],
-        lifecycle=entry["lifecycle"],
-        retires_at=entry.get("retires_at"),
-        successor=entry.get("successor"),
-        aliases=tuple(entry.get("aliases", ())),
-        prices=tuple(_price_row(entry["id"], row) for row in entry["prices"]),
-        mid_chat_system=entry.get("mid_chat_system", False),
-        fast=entry.get("fast", False),
-        us_inference=entry.get("us_inference", True),
-        released=entry.get("released"),
-        source=entry["source"],
-        confidence=entry["confidence"],
-    )
-
-
-def _price_row(model_id: str, row: Mapping[str, Any]) -> PriceRow:
-    above = row.get("above", 0)
-    suffix = f">{above}" if above else ""
-    rates = {name: _nano_per_token(row[name]) for name in ("input", "output", "write_5m", "write_1h", "read")}
-    return PriceRow(f"{model_id}@{row['from']}{suffix}", row["from"], above, **rates)
-
-
-def _nano_per_token(usd_per_million: int | Decimal) -> int:
-    nano = Decimal(usd_per_million) * 1000
-    if nano != int(nano) or nano <= 0:
-        raise ValueError(
-            f"{usd_per_million} USD per million tokens is not a whole number of nano-dollars per token"
-        )
-    return int(nano)
+def _own_model(name: str) -> OwnModel | None:
+    """What the person's own list says of a name: under just this name, else under any id of the model it means."""
+    own = _own().models
+    if not own or name in own:
+        return own.get(name)
+    model = find_model(name)
+    wrong = [
+        bad for bad, meant in packaged_table().corrections.items() if model and find_model(meant) is model
+    ]
+    names = (model.id, *model.aliases, *wrong) if model else ()
+    return next((own[known] for known in names if known in own), None)
 
 
 @cache
 def _flat_pricing() -> Mapping[str, Mapping[str, float]]:
-    table = _table()
-    named = dict(table.by_name)
-    named.update({wrong: table.by_name[right] for wrong, right in table.corrections.items()})
-    return MappingProxyType({name: _flat_row(model) for name, model in named.items() if model.prices})
+    table = packaged_table()
+    named = {**table.by_name, **{wrong: table.by_name[right] for wrong, right in table.corrections.items()}}
+    rows = {name: _newest_row(name) for name in (*named, *_own().models)}
+    return MappingProxyType({name: _flat_row(row) for name, row in rows.items() if row})
 
 
-def _flat_row(model: Model) -> Mapping[str, float]:
-    newest = max(row.valid_from for row in model.prices)
-    row = next(row for row in model.prices if row.valid_from == newest and row.above_prompt_tokens == 0)
+def _newest_row(name: str) -> PriceRow | None:
+    return price_in_force(name, datetime.max.replace(tzinfo=UTC), 0)
+
+
+def _flat_row(row: PriceRow) -> Mapping[str, float]:
     return MappingProxyType(
         {"input": row.input / 1000, "output": row.output / 1000, "cached_input": row.read / 1000}
     )

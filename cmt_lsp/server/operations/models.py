@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.models import Model, PriceRow, all_models, find_model, price_in_force
+from cmt_lsp.api.models import Model, all_models, find_model, price_in_force
+from cmt_lsp.api.price_list import PriceRow
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
