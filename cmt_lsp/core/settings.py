@@ -13,16 +13,17 @@ import shlex
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cmt_lsp.api.endpoint import check_endpoint
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import DEFAULT_MODEL
 from cmt_lsp.api.surrogates import mend
+from cmt_lsp.api.user_dir import user_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -212,12 +213,7 @@ _BY_NAME = {option.name: option for option in OPTIONS}
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """`$XDG_CONFIG_HOME/cmt-lsp/config.toml`, or the platform's own place for it."""
-    home = environ.get("XDG_CONFIG_HOME")
-    if home and Path(home).is_absolute():
-        return Path(home) / "cmt-lsp" / "config.toml"
-    from platformdirs import user_config_path
-
-    return user_config_path("cmt-lsp", appauthor=False) / "config.toml"
+    return user_dir(environ) / "config.toml"
 
 
 def resolve(
