@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Scope: TypeAlias = Literal["turn", "session", "window", "workspace", "all"]
 Grouping: TypeAlias = Literal["day", "model", "workspace", "session"]
+InnerGrouping: TypeAlias = Literal["day", "model", "workspace"]
+"""Not sessions: a hundred thousand of them inside every day would be no report."""
 
 KEPT = 1000
 """Sessions or workspaces that a report names where no limit is given; there may be a hundred thousand of them."""
@@ -56,7 +58,7 @@ class UsageQuery:
     last_day: str | None = None
     """Both inclusive, as YYYY-MM-DD in the ledger's own days."""
     group_by: Grouping | None = None
-    then_by: Grouping | None = None
+    then_by: InnerGrouping | None = None
     limit: int | None = None
 
 
@@ -101,7 +103,7 @@ def checked_query(
     first_day: str | None = None,
     last_day: str | None = None,
     group_by: Grouping | None = None,
-    then_by: Grouping | None = None,
+    then_by: InnerGrouping | None = None,
     limit: int | None = None,
 ) -> UsageQuery:
     """A query that makes sense; BadParamsError names what does not."""

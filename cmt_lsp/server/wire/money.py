@@ -25,7 +25,7 @@ class UsageParams:
     from_: str | None = None
     to: str | None = None
     group_by: Grouping | None = None
-    then_by: Grouping | None = None
+    then_by: Literal["day", "model", "workspace"] | None = None
     limit: int | None = None
 
 
