@@ -16,6 +16,8 @@ Kind: TypeAlias = Literal["turn", "compare", "batch", "warm", "import"]
 LiveState: TypeAlias = Literal["reserved", "streaming"]
 FinalState: TypeAlias = Literal["done", "cancelled", "failed", "truncated", "client_gone", "orphan"]
 State: TypeAlias = LiveState | FinalState
+Lifetime: TypeAlias = Literal["5m", "1h"]
+"""How long the endpoint's cache keeps what a request marks."""
 
 LIVE_STATES: tuple[LiveState, ...] = ("reserved", "streaming")
 FLOOR_TOKENS = 256
@@ -65,6 +67,8 @@ class Claim:
     """How much of the prompt the cache is expected to hold; 0 for a cold one."""
     override: str | None = None
     """The person's reason to pass the budgets with this turn; None where there is no such act."""
+    lifetime: Lifetime | None = None
+    """The lifetime of the cache marks in the prompt: what is not read is written at its price. None without marks."""
     lease: float | None = None
     """Seconds that the hold lasts without any process behind it (holder with pid 0), for what runs at the endpoint and
     outlives the window; None: this process holds it for as long as it lives."""
