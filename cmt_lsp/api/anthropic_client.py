@@ -28,6 +28,7 @@ from cmt_lsp.api.endpoint import DEFAULT_ENDPOINT, check_endpoint, host_of, is_p
 from cmt_lsp.api.errors import BadAnswerError, MissingKeyError
 from cmt_lsp.api.exchange import Exchange, Rules
 from cmt_lsp.api.line import Line, Sdk, open_line, read_body
+from cmt_lsp.api.message_batches import MessageBatches
 from cmt_lsp.api.request import (
     ClientEvent,
     Completed,
@@ -181,6 +182,11 @@ class AnthropicClient:
                 break
             after = f"&after_id={page['last_id']}"
         return models
+
+    @property
+    def batches(self) -> MessageBatches:
+        """The Message Batches API, over the same connections and with the same key."""
+        return MessageBatches(self.host, self._rules.clocks, self._current_credentials, self._line)
 
     async def aclose(self) -> None:
         """Close this event loop's connections; the client may be used again afterwards."""
