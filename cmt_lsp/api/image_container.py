@@ -79,9 +79,30 @@ def inspect_image(data: bytes) -> ImageFacts | None:
     return None
 
 
+def image_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height by the first bytes of a picture alone; None where they do not tell."""
+    try:
+        width, height = _size(head)
+    except (IndexError, ValueError):
+        return None
+    return (width, height) if width and height else None
+
+
 def name_of_other_format(data: bytes) -> str | None:
     """The name of a well-known format that cannot be sent."""
     return next((name for at, magic, name in _OTHER_FORMATS if data[at : at + len(magic)] == magic), None)
+
+
+def _size(head: bytes) -> tuple[int, int]:
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _big(head, 16, 4), _big(head, 20, 4)
+    if head[:6] in {b"GIF87a", b"GIF89a"}:
+        return _little(head, 6, 2), _little(head, 8, 2)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _webp_size(head, {head[12:16]: 20})
+    frames = _jpeg_segments(head) if head.startswith(b"\xff\xd8\xff") else iter(())
+    start = next((start for code, start, _ in frames if code in _JPEG_SIZES), len(head))
+    return _big(head, start + 3, 2), _big(head, start + 1, 2)
 
 
 def _png(data: bytes) -> ImageFacts:
