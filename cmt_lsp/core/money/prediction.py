@@ -341,7 +341,7 @@ def calibration(
     )
     rows = connection.execute(
         f"SELECT expected_input, {_TOTAL}, expected_nano, nano_usd, output_tokens <= expected_p90"  # noqa: S608
-        f" FROM attempts WHERE {where} ORDER BY seq DESC LIMIT {_CALIBRATED}",
+        f" FROM attempts WHERE {where} ORDER BY day DESC, seq DESC LIMIT {_CALIBRATED}",
         [value for _, value in terms],
     ).fetchall()
     inputs = [error for row in rows if (error := _error(row[0], row[1])) is not None]

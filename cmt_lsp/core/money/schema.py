@@ -103,6 +103,8 @@ SCHEMA = Schema(
                 "CREATE INDEX attempts_by_session ON attempts (session_id, seq)",
                 "CREATE INDEX attempts_by_model ON attempts (model, seq)",
                 "CREATE INDEX attempts_by_day ON attempts (day, seq)",
+                "CREATE INDEX attempts_by_window ON attempts (window_id, day, seq)",
+                "CREATE INDEX attempts_by_workspace ON attempts (workspace, day, seq)",
                 _sum_table("day_sums", _DAY_KEY),
                 "CREATE INDEX day_sums_by_workspace ON day_sums (workspace, day)",
                 _sum_table("session_sums", _SESSION_KEY),
