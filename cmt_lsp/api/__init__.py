@@ -35,7 +35,8 @@ if TYPE_CHECKING:
         UpstreamTimeoutError,
     )
     from cmt_lsp.api.models import MODEL_PRICING
-    from cmt_lsp.api.token_tracker import SessionTokenUsage, TokenTracker, TokenUsage
+    from cmt_lsp.api.token_tracker import SessionTokenUsage, TokenTracker
+    from cmt_lsp.api.token_usage import TokenUsage
     from cmt_lsp.api.vision_handler import ImageContent, VisionHandler
 
 __all__ = [
@@ -76,7 +77,7 @@ _HOMES = {
     "AnthropicClient": "anthropic_client",
     "StreamChunk": "anthropic_client",
     "CacheManager": "cache_manager",
-    "TokenUsage": "token_tracker",
+    "TokenUsage": "token_usage",
     "SessionTokenUsage": "token_tracker",
     "TokenTracker": "token_tracker",
     "ImageContent": "vision_handler",

@@ -249,7 +249,7 @@ def damaged(change: Callable[[dict[str, object]], object]) -> str:
         "[]",
         "{}",
         "\x00\x01",
-        '{"format": "cmt-token-usage", "version": 2, "requests": []}',
+        '{"format": "cmt-token-usage", "version": 3, "requests": []}',
         '{"format": "cmt-token-usage", "version": 1, "requests": 5}',
         damaged(lambda entry: entry.pop("model")),
         damaged(lambda entry: entry.update(input_tokens="5")),
