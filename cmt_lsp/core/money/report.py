@@ -14,12 +14,14 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import Cost, price_in_force
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Sums
+from cmt_lsp.core.money.prediction import calibration
 from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL, TOKENS
 from cmt_lsp.core.money.sums import ADDED, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from cmt_lsp.core.money.prediction import Calibration
     from cmt_lsp.core.store import Connection
 
 Scope: TypeAlias = Literal["turn", "session", "window", "workspace", "all"]
@@ -94,6 +96,8 @@ class UsageReport:
     """Days in their order, only those with attempts; others by cost, the dearest first. None without a grouping."""
     rest: Part | None
     """What a limit left out."""
+    calibration: Calibration
+    """Of the newest predictions in the same scope and days."""
 
 
 def checked_query(
@@ -123,9 +127,10 @@ def usage_report(connection: Connection, query: UsageQuery) -> UsageReport:
     """Sum the attempts in a final state, all as of one moment; those that still run are not spent yet."""
     chosen = _selection(query)
     with _one_moment(connection):
+        quality = calibration(connection, query.scope, query.key, query.first_day, query.last_day)
         total = _parts(connection, chosen).get((), _NOTHING)
         if query.group_by is None:
-            return UsageReport(total, None, None)
+            return UsageReport(total, None, None, quality)
         rest = None
         if query.limit is not None:
             dearest = _dearest(connection, chosen, query.group_by, query.limit)
@@ -135,7 +140,7 @@ def usage_report(connection: Connection, query: UsageQuery) -> UsageReport:
         if query.then_by is not None:
             inner = _parts(connection, chosen, query.group_by, query.then_by)
             groups = _divided(groups, inner, query.then_by)
-    return UsageReport(total, _in_order(groups, query.group_by), rest)
+    return UsageReport(total, _in_order(groups, query.group_by), rest, quality)
 
 
 def last_turn(connection: Connection, session_id: str) -> str | None:
