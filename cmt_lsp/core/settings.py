@@ -20,6 +20,7 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import DEFAULT_MODEL
 from cmt_lsp.api.surrogates import mend
 from cmt_lsp.api.user_dir import user_dir
+from cmt_lsp.core.money.budget import SCOPES, Limit, check_limit, in_force, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,8 @@ class Settings:
     """The user file's endpoint, checked; the environment's own goes with the environment's key alone."""
     api_key_command: tuple[str, ...] = ()
     log_level: str = "warning"
+    budgets: tuple[Limit, ...] = ()
+    """The lowest limit of each budget that any place sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,33 @@ def _command(value: object) -> tuple[str, ...]:
     return tuple(parts)
 
 
+class _PartlyWrongError(ValueError):
+    """Some entries of a table are `wrong`, each with a sentence that says what to do; the others are `taken`."""
+
+    def __init__(self, taken: tuple[Limit, ...], wrong: tuple[tuple[str, str], ...]) -> None:
+        super().__init__("has entries that are wrong")
+        self.taken = taken
+        self.wrong = wrong
+
+
+def _budgets(value: object) -> tuple[Limit, ...]:
+    """Limits by budget in US dollars; an entry that is null is not set."""
+    if not isinstance(value, dict):
+        raise ValueError("must be a table of limits in US dollars, such as day = 5 under [budgets]")  # noqa: TRY004
+    taken, wrong = [], []
+    for name, usd_limit in value.items():
+        try:
+            scope, nano, warn_at = check_limit(name, usd_limit, None)
+        except BadParamsError as error:
+            wrong.append((_short(name), error.message))
+        else:
+            taken += [Limit(scope, nano, warn_at, "settings")] if nano is not None else []
+    limits = in_force((), taken)
+    if wrong:
+        raise _PartlyWrongError(limits, tuple(wrong))
+    return limits
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("model", "model", "string", "style", "The model of new sessions.", _model, "CMT_MODEL"),
     Option(
@@ -205,6 +235,14 @@ OPTIONS: tuple[Option, ...] = (
         _one_of(*LOG_LEVELS),
         "CMT_LOG_LEVEL",
     ),
+    Option(
+        "budgets",
+        "budgets",
+        f"table of {' | '.join(SCOPES)} to number",
+        "style",
+        "The most to spend in each turn, session, ..., in US dollars. Of all places the lowest limit holds.",
+        _budgets,
+    ),
 )
 """The options table; the settings reference is generated from it."""
 
@@ -235,8 +273,22 @@ def resolve(
     )
     settings = Settings()
     for layer in layers:
-        settings = replace(settings, **layer)
+        budgets = _lowest(settings.budgets, layer.get("budgets", ()), notices)
+        settings = replace(settings, **{**layer, "budgets": budgets})
     return Resolved(settings, tuple(notices))
+
+
+def _lowest(below: tuple[Limit, ...], above: tuple[Limit, ...], notices: list[str]) -> tuple[Limit, ...]:
+    """The limits of two places; unlike other options, a later place can only lower them."""
+    limits = in_force(below, above)
+    notices += [
+        f"budgets.{limit.scope} of {usd(limit.limit_nano)} is not used: another place sets {usd(lower.limit_nano)}, and "
+        "the lowest limit holds."
+        for limit in above
+        for lower in limits
+        if limit.scope == lower.scope and limit.limit_nano > lower.limit_nano
+    ]
+    return limits
 
 
 def _read_file(path: Path, notices: list[str]) -> Mapping[str, Any]:
@@ -295,6 +347,9 @@ def _checked(given: Mapping[str, Any], place: str, notices: list[str]) -> dict[s
             continue
         try:
             values[option.field] = option.check(value)
+        except _PartlyWrongError as error:
+            values[option.field] = error.taken
+            notices += [f"{name}.{entry} in {place} is not used: {why}" for entry, why in error.wrong]
         except ValueError as error:
             notices.append(
                 f"{name} in {place} {error}; {_short(option.default)} is used unless set elsewhere."

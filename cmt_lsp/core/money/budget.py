@@ -287,16 +287,14 @@ def _checked_usd(value: object) -> int:
     """Exactly the decimal that was typed, to the nano-dollar below."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadParamsError(
-            f"A limit must be a number of US dollars such as 5 or 2.50, not {_short(value)}; null removes it."
+            f"A limit must be a number of US dollars such as 5 or 2.50, not {_short(value)}."
         )
     if not -MOST_USD <= value <= MOST_USD:  # not a number at all is caught here too
-        raise BadParamsError(
-            "A limit is a number of US dollars up to a billion, such as 5 or 2.50; null removes it."
-        )
+        raise BadParamsError("A limit is a number of US dollars up to a billion, such as 5 or 2.50.")
     nano = int((Decimal(str(value)) * _NANO).to_integral_value(ROUND_FLOOR))
     if nano <= 0:
         raise BadParamsError(
-            f"A limit of {_short(value)} would refuse every turn; give an amount above 0, or null to remove the limit."
+            f"A limit of {_short(value)} would refuse every turn; give an amount above 0, or remove the limit."
         )
     return nano
 
