@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cmt_lsp.api.price_list import PriceRow
+from cmt_lsp.api.price_list import PriceRow, row_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,9 +101,8 @@ def _model(entry: Mapping[str, Any]) -> Model:
 
 def _price_row(model_id: str, row: Mapping[str, Any]) -> PriceRow:
     above = row.get("above", 0)
-    suffix = f">{above}" if above else ""
     return PriceRow(
-        id=f"{model_id}@{row['from']}{suffix}",
+        id=row_id(model_id, row["from"], above),
         valid_from=row["from"],
         above_prompt_tokens=above,
         input=_nano_per_token(row["input"]),

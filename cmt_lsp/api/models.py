@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.model_table import Model as Model  # one place to look for all that is known of a model
 from cmt_lsp.api.model_table import packaged_table
-from cmt_lsp.api.own_prices import FILE_NAME, OwnModel, OwnPrices, read_own_prices
-from cmt_lsp.api.price_list import PriceRow, list_in_force, row_for
+from cmt_lsp.api.own_prices import OwnModel, OwnPrices, read_own_prices
+from cmt_lsp.api.price_list import OWN_FILE, PriceRow, list_in_force, row_for
 from cmt_lsp.api.user_dir import user_dir
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def _plain_id(name: str) -> str:
 @cache
 def _own() -> OwnPrices:
     """The person's own list; read once, at first use."""
-    return read_own_prices(user_dir(os.environ) / FILE_NAME)
+    return read_own_prices(user_dir(os.environ) / OWN_FILE)
 
 
 def _own_model(name: str) -> OwnModel | None:

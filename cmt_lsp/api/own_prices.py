@@ -14,13 +14,12 @@ from decimal import ROUND_CEILING, Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.price_list import PriceRow
+from cmt_lsp.api.price_list import PriceRow, row_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-FILE_NAME = "prices.toml"
 ALWAYS = date(1970, 1, 1)
 """The first day of a row that names none."""
 
@@ -124,15 +123,10 @@ def _entry(label: str, row: object) -> _Entry:
     return _Entry(
         label=f"{label} ({model})",
         model=model,
-        price=PriceRow(_row_id(model, since, above), since or ALWAYS, above, *_rates(row), own=True),
+        price=PriceRow(row_id(model, since, above, own=True), since or ALWAYS, above, *_rates(row), own=True),
         context_window=_tokens("context_window", row.get("context_window")),
         max_output=_tokens("max_output", row.get("max_output")),
     )
-
-
-def _row_id(model: str, since: date | None, above: int) -> str:
-    day = f"@{since}" if since else ""
-    return f"{FILE_NAME}:{model}{day}{f'>{above}' if above else ''}"
 
 
 def _rates(row: Mapping[str, Any]) -> tuple[int, int, int, int, int]:

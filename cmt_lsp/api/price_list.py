@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
+
+OWN_FILE = "prices.toml"
+"""Where a person writes prices; the ids of its rows begin with it."""
+_ROW_ID = re.compile(rf"(?:{re.escape(OWN_FILE)}:)?(?P<model>.+?)(?:@\d{{4}}-\d\d-\d\d)?(?:>\d+)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,18 @@ class PriceRow:
     write_1h: int
     read: int
     own: bool = False
+
+
+def row_id(model: str, since: date | None, above: int, *, own: bool = False) -> str:
+    """`claude-haiku-5-5@2026-10-07>100000`, or `prices.toml:my-model` for a row of one's own without a day."""
+    tier = f">{above}" if above else ""
+    return f"{f'{OWN_FILE}:' if own else ''}{model}{f'@{since}' if since else ''}{tier}"
+
+
+def model_of_row(identity: str) -> str:
+    """The model in the id of a price row."""
+    found = _ROW_ID.fullmatch(identity)
+    return found["model"] if found else identity
 
 
 def list_in_force(own: Sequence[PriceRow], packaged: Sequence[PriceRow], day: date) -> tuple[PriceRow, ...]:

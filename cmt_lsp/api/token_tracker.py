@@ -132,9 +132,7 @@ class TokenTracker:
     @property
     def zone_name(self) -> str:
         """The time zone whose days `by("day")` means."""
-        return str(
-            datetime.now(self._zone).astimezone(self._zone).tzname() if self._zone is None else self._zone
-        )
+        return str(self._zone or datetime.now(UTC).astimezone().tzname())
 
     @property
     def totals(self) -> UsageTotals:
