@@ -155,9 +155,10 @@ def in_force(user: Iterable[Limit], settings: Iterable[Limit]) -> tuple[Limit, .
 def keys_of(origin: Origin, window_id: str, day: str) -> dict[BudgetScope, str]:
     """Which turn, session, window, workspace, day (`2026-11-22`) and month an attempt is charged to.
 
-    What was done outside of any workspace has a budget of its own, so that closing a folder opens no purse.
+    '' is a turn or session that is not there yet. What was done outside of any workspace, which is '' too, has a budget
+    of its own, so that closing a folder opens no purse.
     """
-    keys: dict[BudgetScope, str] = {
+    return {
         "turn": origin.turn_id,
         "session": origin.session_id,
         "window": window_id,
@@ -165,7 +166,6 @@ def keys_of(origin: Origin, window_id: str, day: str) -> dict[BudgetScope, str]:
         "day": day,
         "month": day[:7],
     }
-    return {scope: key for scope, key in keys.items() if key or scope == "workspace"}
 
 
 def fit(claims: Sequence[Claim], budgets: Mapping[str, Sequence[BudgetState]]) -> Fit | Refusal:

@@ -75,7 +75,7 @@ def budget_states(
 ) -> tuple[BudgetState, ...]:
     """The budgets that apply to an attempt of this origin, each with what is spent and held; `limits` are in force."""
     keys = keys_of(origin, window_id, day)
-    return tuple(_state(connection, limit, keys[limit.scope]) for limit in limits if limit.scope in keys)
+    return tuple(_state(connection, limit, keys[limit.scope]) for limit in limits)
 
 
 def due_warnings(connection: Connection, budgets: Sequence[BudgetState], *, at: float) -> tuple[str, ...]:
@@ -87,8 +87,10 @@ def due_warnings(connection: Connection, budgets: Sequence[BudgetState], *, at: 
 
 
 def _state(connection: Connection, limit: Limit, key: str) -> BudgetState:
-    spent, unpriced = connection.execute(_SPENT_BY[limit.scope], (key,)).fetchone()
-    (held,) = connection.execute(_HELD_BY[limit.scope], (key,)).fetchone()
+    spent = unpriced = held = 0
+    if key or limit.scope == "workspace":
+        spent, unpriced = connection.execute(_SPENT_BY[limit.scope], (key,)).fetchone()
+        (held,) = connection.execute(_HELD_BY[limit.scope], (key,)).fetchone()
     return BudgetState(limit.scope, key, limit.limit_nano, spent, held, limit.warn_at, limit.source, unpriced)
 
 
