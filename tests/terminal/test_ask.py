@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from scripted_peer import turn_result
 
-from cmt_lsp.terminal.ask import Question, read_part, run
+from cmt_lsp.terminal.ask import run
 from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.question import Question, read_part
 
 Scripted = Callable[..., Any]
 LINE = "claude-test · 12.3K in, 2.9K out · cached 8.1K (66%) · $0.0456 (saved $0.0243) · 3.2 s\n"
