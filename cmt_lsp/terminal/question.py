@@ -26,6 +26,8 @@ class Question:
     model: str | None = None
     max_tokens: int | None = None
     effort: str | None = None
+    over_budget: str | None = None
+    """The reason to send it whatever the budgets say."""
     as_json: bool = False
     no_color: bool = False
 
@@ -61,6 +63,7 @@ def prepare(question: Question) -> tuple[dict[str, Any], list[FilePart]]:
         )
     params: dict[str, Any] = {"text": prompt, "model": question.model, "effort": question.effort}
     params["maxTokens"] = question.max_tokens
+    params["budgetOverride"] = question.over_budget
     params["images"] = [{"path": str(_existing(name))} for name in question.images] or None
     parts = [read_part(text) for text in question.files]
     return {name: value for name, value in params.items() if value is not None}, parts
