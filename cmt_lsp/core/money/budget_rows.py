@@ -41,13 +41,16 @@ _HELD_BY: dict[BudgetScope, str] = {
 
 
 def read_limits(connection: Connection) -> tuple[Limit, ...]:
-    """The limits set by command that are in force: the newest row of each scope, unless it removed the limit."""
+    """The limits set by command that are in force: the newest row of each scope, unless it removed the limit.
+
+    A limit that damage made nothing of is the lowest there is.
+    """
     rows = connection.execute(
         "SELECT scope, limit_nano, warn_at FROM limits WHERE seq IN (SELECT max(seq) FROM limits GROUP BY scope)"
     )
     found = {scope: (nano, warn_at) for scope, nano, warn_at in rows if nano is not None}
     return tuple(
-        Limit(scope, int(found[scope][0]), _percentages(found[scope][1]), "user")
+        Limit(scope, max(1, int(found[scope][0])), _percentages(found[scope][1]), "user")
         for scope in SCOPES
         if scope in found
     )
