@@ -351,9 +351,8 @@ def _checked(given: Mapping[str, Any], place: str, notices: list[str]) -> dict[s
             values[option.field] = error.taken
             notices += [f"{name}.{entry} in {place} is not used: {why}" for entry, why in error.wrong]
         except ValueError as error:
-            notices.append(
-                f"{name} in {place} {error}; {_short(option.default)} is used unless set elsewhere."
-            )
+            default = "nothing" if option.default in (None, ()) else _short(option.default)
+            notices.append(f"{name} in {place} {error}; {default} is used unless set elsewhere.")
     return values
 
 

@@ -312,3 +312,50 @@ async def test_a_refused_printed_key_is_asked_for_anew(
 
     assert await asyncio.to_thread(count.read_text) == "xx"
     await manager.aclose()
+
+
+def limits(found: Resolved) -> dict[str, float]:
+    return {limit.scope: limit.limit_nano / 10**9 for limit in found.settings.budgets}
+
+
+def test_of_all_places_the_lowest_limit_of_a_budget_holds(config: Path) -> None:
+    config.write_text("[budgets]\nday = 5\nmonth = 50\n")
+
+    found = resolved(config, {"budgets": {"day": 2.5, "month": 500, "session": 1, "turn": None}})
+
+    assert limits(found) == {"session": 1, "day": 2.5, "month": 50}
+    assert {limit.source for limit in found.settings.budgets} == {"settings"}
+    assert found.notices == (
+        "budgets.month of $500.00 is not used: another place sets $50.00, and the lowest limit holds.",
+    )
+
+
+@pytest.mark.parametrize("editors", [{}, {"day": None}, {"day": 5000}, {"day": "none"}, [], None, 0, "off"])
+def test_no_option_of_an_editor_takes_a_limit_away(config: Path, editors: object) -> None:
+    config.write_text("[budgets]\nday = 5\n")
+
+    assert limits(resolved(config, {"budgets": editors})) == {"day": 5}
+
+
+def test_of_a_table_of_limits_the_good_ones_are_kept_and_each_bad_one_is_told(config: Path) -> None:
+    config.write_text('[budgets]\nmonht = 3\nday = 5\nturn = 0\n"{place}" = "{0}"\n')
+
+    found = resolved(config)
+
+    scopes = "choose one of turn, session, window, workspace, day, month."
+    assert limits(found) == {"day": 5}
+    assert [notice.removeprefix("budgets.") for notice in found.notices] == [
+        f"monht in config.toml is not used: 'monht' is no budget; {scopes}",
+        "turn in config.toml is not used: A limit of 0 would refuse every turn; give an amount above 0, or remove the limit.",
+        f"{{place}} in config.toml is not used: '{{place}}' is no budget; {scopes}",
+    ]
+
+
+def test_limits_that_are_no_table_are_told_in_one_sentence(config: Path) -> None:
+    config.write_text("budgets = 5")
+
+    (notice,) = resolved(config).notices
+    assert notice == (
+        "budgets in config.toml must be a table of limits in US dollars, such as day = 5 under [budgets]; nothing "
+        "is used unless set elsewhere."
+    )
