@@ -247,7 +247,7 @@ class StoreFile:
             self.number += self._inode is not None
         finally:
             draft.unlink(missing_ok=True)
-        _sync_dir(self.path.parent)
+        sync_dir(self.path.parent)
 
     def _mend(self) -> None:
         """Put a fresh file in the place of a damaged one, with all rows that can still be read."""
@@ -288,6 +288,26 @@ class StoreFile:
         }
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return f"The {self._noun} {self.path} failed: {reasons.get(code, 'SQLite says ' + str(error))}."
+
+
+@contextlib.contextmanager
+def one_moment(connection: Connection) -> Iterator[None]:
+    """One view of the file for several statements, whatever other processes write meanwhile."""
+    connection.execute("BEGIN").close()
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK").close()
+
+
+def sync_dir(path: Path) -> None:
+    """Make a rename durable; folders cannot be synced everywhere."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -396,13 +416,3 @@ def _uri_path(path: Path) -> str:
     from urllib.parse import quote
 
     return quote(str(path))
-
-
-def _sync_dir(path: Path) -> None:
-    """Make a rename durable; folders cannot be synced everywhere."""
-    with suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

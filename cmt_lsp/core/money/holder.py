@@ -11,8 +11,8 @@ from cmt_lsp.core.process_start import UNKNOWN, process_start
 
 LEASE_SECONDS = 60.0
 """How long a holder that cannot be looked at is taken for alive after its last word."""
-BATCH_LEASE_SECONDS = 26 * 3600.0
-"""A batch ends within 24 hours at the endpoint, whatever becomes of the process that sent it."""
+LONGEST_LEASE_SECONDS = 30 * 86_400.0
+"""What runs at the endpoint has ended by then, and its results are gone, whatever became of the process that sent it."""
 AT_THE_ENDPOINT = 0
 """The process id of an attempt that no process of ours holds."""
 
@@ -56,7 +56,7 @@ def is_gone(holder: Holder, lease_until: float, now: float) -> bool:
 
 def _is_over(lease_until: float, now: float, pid: int) -> bool:
     """A lease beyond the longest one is over too: the clock was set back since, and nobody renews it."""
-    longest = BATCH_LEASE_SECONDS if pid == AT_THE_ENDPOINT else 2 * LEASE_SECONDS
+    longest = LONGEST_LEASE_SECONDS if pid == AT_THE_ENDPOINT else 2 * LEASE_SECONDS
     return not now <= lease_until <= now + longest
 
 

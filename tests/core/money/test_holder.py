@@ -11,8 +11,8 @@ import pytest
 
 from cmt_lsp.core import process_start
 from cmt_lsp.core.money.holder import (
-    BATCH_LEASE_SECONDS,
     LEASE_SECONDS,
+    LONGEST_LEASE_SECONDS,
     Holder,
     at_the_endpoint,
     is_gone,
@@ -67,7 +67,7 @@ def test_of_another_machine_only_the_lease_is_known_and_an_impossible_one_is_ove
 
 
 @pytest.mark.parametrize(
-    ("lease", "gone"), [(-1.0, True), (LEASE_SECONDS * 60, False), (BATCH_LEASE_SECONDS + 1, True)]
+    ("lease", "gone"), [(-1.0, True), (LEASE_SECONDS * 60, False), (LONGEST_LEASE_SECONDS + 1, True)]
 )
 def test_a_batch_at_the_endpoint_is_held_by_its_long_lease(lease: float, gone: bool) -> None:
     assert is_gone(at_the_endpoint(), NOW + lease, NOW) is gone

@@ -1,0 +1,165 @@
+"""Booking: reserving, hearing of, closing and keeping attempts, as SQL inside a transaction of the caller's.
+
+A claim is checked against every budget and booked in the transaction that reads the budgets, so that no two windows
+can spend the same dollar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
+
+from cmt_lsp.core.money.attempt import Granted, Origin
+from cmt_lsp.core.money.budget import Refusal, fit
+from cmt_lsp.core.money.budget_rows import budget_states, due_warnings
+from cmt_lsp.core.money.entry import Closing, Hearing, Opening, lost_opening, opening_of
+from cmt_lsp.core.money.prediction import expect
+from cmt_lsp.core.money.schema import TOKENS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cmt_lsp.api.models import Cost
+    from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.money.attempt import Claim, Expected
+    from cmt_lsp.core.money.budget import BudgetState, Fit, Limit
+    from cmt_lsp.core.money.entry import Entry, Moment
+    from cmt_lsp.core.money.holder import Holder
+    from cmt_lsp.core.store import Connection
+
+_LIVE = "state IN ('reserved', 'streaming')"
+_OPENING = tuple(field.name for field in fields(Opening))
+_USAGE = (*TOKENS, "usage_estimated", "nano_usd", "saved_nano_usd", "price_row", "cost_estimated")
+_COLUMNS = (*_OPENING, "state", *_USAGE)
+# Looked up first: a conflict would use up a number, and the numbers tell how many rows a damaged file has lost.
+_INSERT = (
+    f"INSERT INTO attempts ({', '.join(_COLUMNS)}) SELECT {', '.join('?' * len(_COLUMNS))}"  # noqa: S608  names of ours
+    " WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE id = ?)"
+)
+_HEAR = f"UPDATE attempts SET state = 'streaming', {', '.join(f'{name} = ?' for name in _USAGE)} WHERE id = ? AND {_LIVE}"  # noqa: S608
+_CLOSE = (
+    f"UPDATE attempts SET state = ?, ended_at = max(started_at, ?), answer_bytes = ?,"  # noqa: S608
+    f" {', '.join(f'{name} = ?' for name in _USAGE)} WHERE id = ? AND ({_LIVE} OR state = 'orphan')"
+)
+_RENEW = f"UPDATE attempts SET lease_until = ? WHERE {_LIVE} AND machine = ? AND pid = ? AND pid_started = ?"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who books, where and when."""
+
+    window_id: str
+    holder: Holder
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Claims that were granted, and the rows that say so."""
+
+    granted: tuple[Granted, ...]
+    openings: tuple[Opening, ...]
+
+
+def reserve(
+    connection: Connection, claims: Sequence[Claim], limits: Sequence[Limit], place: Place
+) -> Booking | Refusal:
+    """Book all claims under the limits in force, or none."""
+    fitted = _fit(connection, claims, limits, place)
+    if isinstance(fitted, Refusal):
+        return fitted
+    notices = (fitted.notice,) if fitted.notice else ()
+    granted = tuple(
+        Granted(claim.attempt_id, most, hold, _expected(connection, claim, most), notices)
+        for claim, most, hold in zip(claims, fitted.max_tokens, fitted.hold_nano, strict=True)
+    )
+    openings = tuple(
+        opening_of(claim, grant, place.moment, place.window_id, place.holder)
+        for claim, grant in zip(claims, granted, strict=True)
+    )
+    apply(connection, openings, place.moment)
+    return Booking(granted, openings)
+
+
+def apply(connection: Connection, entries: Iterable[Entry], moment: Moment) -> None:
+    """Take in entries in any order; one that came before changes nothing, and an end is never undone."""
+    for entry in entries:
+        match entry:
+            case Opening():
+                _insert(connection, entry)
+            case Hearing():
+                connection.execute(_HEAR, (*_values(entry.usage, entry.cost), entry.id)).close()
+            case Closing():
+                _close(connection, entry, moment)
+
+
+def warnings_after(
+    connection: Connection, attempt_ids: Iterable[str], limits: Sequence[Limit], moment: Moment
+) -> tuple[str, ...]:
+    """What is due to be said of the budgets that these attempts are charged to."""
+    told: dict[str, None] = {}
+    for attempt_id in attempt_ids if limits else ():
+        budgets = _budgets_of_row(connection, attempt_id, limits)
+        told.update(dict.fromkeys(due_warnings(connection, budgets, at=moment.at)))
+    return tuple(told)
+
+
+def renew(connection: Connection, holder: Holder, lease_until: float) -> None:
+    """Say that the holder is still there."""
+    connection.execute(_RENEW, (lease_until, holder.machine, holder.pid, holder.started)).close()
+
+
+def _fit(
+    connection: Connection, claims: Sequence[Claim], limits: Sequence[Limit], place: Place
+) -> Fit | Refusal:
+    day = place.moment.day
+    by_origin = {
+        origin: budget_states(connection, limits, origin, place.window_id, day)
+        for origin in {claim.origin for claim in claims}
+    }
+    return fit(claims, {claim.attempt_id: by_origin[claim.origin] for claim in claims})
+
+
+def _expected(connection: Connection, claim: Claim, max_tokens: int) -> Expected:
+    return expect(
+        connection,
+        claim.origin,
+        claim.model,
+        claim.raw_input_tokens,
+        claim.counted_input_tokens,
+        max_tokens,
+    )
+
+
+def _budgets_of_row(
+    connection: Connection, attempt_id: str, limits: Sequence[Limit]
+) -> tuple[BudgetState, ...]:
+    row = connection.execute(
+        "SELECT kind, session_id, turn_id, workspace, window_id, day FROM attempts WHERE id = ?",
+        (attempt_id,),
+    ).fetchone()
+    return () if row is None else budget_states(connection, limits, Origin(*row[:4]), row[4], row[5])
+
+
+def _insert(connection: Connection, opening: Opening) -> bool:
+    """Whether the row is new."""
+    values = (*astuple(opening), "reserved", *(0,) * 5, None, 0, None, None, None, 0)
+    cursor = connection.execute(_INSERT, (*values, opening.id))
+    try:
+        return cursor.rowcount > 0
+    finally:
+        cursor.close()
+
+
+def _close(connection: Connection, closing: Closing, moment: Moment) -> None:
+    """Close the row, or write it whole where it is missing."""
+    opening = closing.opening or lost_opening(closing, moment)
+    _insert(connection, opening)
+    values = _values(closing.usage, closing.cost)
+    connection.execute(
+        _CLOSE, (closing.state, closing.ended_at, closing.answer_bytes, *values, closing.id)
+    ).close()
+
+
+def _values(usage: Usage, cost: Cost) -> tuple[object, ...]:
+    return (*astuple(usage), cost.nano_usd, cost.saved_nano_usd, cost.price_row, cost.estimated)

@@ -1,0 +1,108 @@
+"""Orphans: attempts whose process died. Each is charged what it most likely cost: never nothing, never over its hold."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.models import Cost, cost_of
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.money.holder import Holder, is_gone
+
+if TYPE_CHECKING:
+    from cmt_lsp.core.money.attempt import Kind, LiveState
+    from cmt_lsp.core.store import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """What is known of an attempt that has not ended; the fields are columns of `attempts`."""
+
+    id: str
+    machine: str
+    pid: int
+    pid_started: float
+    lease_until: float
+    state: LiveState
+    kind: Kind
+    model: str
+    started_at: float
+    hold_nano: int
+    max_tokens: int | None
+    expected_input: int | None
+    expected_p50: int | None
+    nano_usd: int | None
+    """What the prompt cost by the endpoint's first word, its multipliers included."""
+    input_tokens: int
+    cache_creation_5m_input_tokens: int
+    cache_creation_1h_input_tokens: int
+    cache_read_input_tokens: int
+    output_tokens: int
+
+    @property
+    def heard(self) -> Usage:
+        """What the endpoint told."""
+        return Usage(
+            self.input_tokens,
+            self.cache_creation_5m_input_tokens,
+            self.cache_creation_1h_input_tokens,
+            self.cache_read_input_tokens,
+            self.output_tokens,
+            estimated=True,
+        )
+
+
+_COLUMNS = ", ".join(field.name for field in fields(LiveRow))
+_READ = f"SELECT {_COLUMNS} FROM attempts WHERE state IN ('reserved', 'streaming')"  # noqa: S608  names of ours
+_CLOSE = """UPDATE attempts SET state = 'orphan', ended_at = max(started_at, min(lease_until, ?)),
+    input_tokens = ?, cache_creation_5m_input_tokens = ?, cache_creation_1h_input_tokens = ?,
+    cache_read_input_tokens = ?, output_tokens = ?, thinking_tokens = ?, usage_estimated = ?,
+    nano_usd = ?, saved_nano_usd = ?, price_row = ?, cost_estimated = ? WHERE id = ?"""
+
+
+def close_orphans(connection: Connection, now: float) -> int:
+    """Close every attempt that nobody answers for any more; how many there were. Part of the caller's transaction."""
+    gone = cache(lambda holder, lease_until: is_gone(holder, lease_until, now))
+    rows = [LiveRow(*row) for row in connection.execute(_READ)]
+    orphans = [row for row in rows if gone(Holder(row.machine, row.pid, row.pid_started), row.lease_until)]
+    for row in orphans:
+        usage, cost = charge_of(row)
+        values = (*astuple(usage), cost.nano_usd, cost.saved_nano_usd, cost.price_row, cost.estimated)
+        connection.execute(_CLOSE, (now, *values, row.id)).close()
+    return len(orphans)
+
+
+def charge_of(row: LiveRow) -> tuple[Usage, Cost]:
+    """The best estimate: the prompt as told, else as expected, and the median answer, marked as estimates."""
+    answer = row.expected_p50 or 0
+    if row.max_tokens is not None:
+        answer = min(answer, row.max_tokens)
+    if row.state == "streaming":
+        usage = replace(row.heard, output_tokens=max(row.output_tokens, answer))
+    else:
+        usage = Usage(input_tokens=row.expected_input or 0, output_tokens=answer, estimated=True)
+    return usage, _within(_price(row, usage), row.hold_nano)
+
+
+def _price(row: LiveRow, usage: Usage) -> Cost:
+    """By the list, times whatever the endpoint's own multipliers made of the prompt's price."""
+    at = datetime.fromtimestamp(row.started_at, UTC)
+    cost = cost_of(row.model, usage, at, batch=row.kind == "batch")
+    if row.state != "streaming" or row.nano_usd is None or cost.nano_usd is None:
+        return cost
+    listed = cost_of(row.model, row.heard, at, batch=row.kind == "batch").nano_usd
+    if not listed:
+        return cost
+    saved = (cost.saved_nano_usd or 0) * row.nano_usd // listed
+    return replace(cost, nano_usd=cost.nano_usd * row.nano_usd // listed, saved_nano_usd=saved)
+
+
+def _within(cost: Cost, hold_nano: int) -> Cost:
+    """The hold is the most that the attempt can have cost; it also stands in for a price that is gone since."""
+    if not hold_nano:
+        return replace(cost, estimated=True)
+    if cost.nano_usd is None:
+        return Cost(hold_nano, 0, None, estimated=True)
+    return replace(cost, nano_usd=min(cost.nano_usd, hold_nano), estimated=True)
