@@ -69,15 +69,37 @@ def _trigger(name: str, event: str, *rows: tuple[str, str]) -> str:
     return f"CREATE TRIGGER {name} AFTER {event} ON attempts BEGIN {statements} END"
 
 
-def _rebuild(table: str, key: tuple[str, ...]) -> tuple[str, str]:
+_SUM_TABLES = {"day_sums": _DAY_KEY, "session_sums": _SESSION_KEY}
+
+
+def _counted(key: tuple[str, ...]) -> str:
+    """What a table of sums holds when it is right."""
     keys = ", ".join(key)
     sums = ", ".join(f"sum({term})" for term in _terms("attempts"))
-    attempts = f"SELECT {keys}, {sums} FROM attempts WHERE {FINAL} GROUP BY {keys}"  # noqa: S608  names of this file
-    return f"DELETE FROM {table}", f"INSERT INTO {table} {attempts}"  # noqa: S608  the same
+    return f"SELECT {keys}, {sums} FROM attempts WHERE {FINAL} GROUP BY {keys}"  # noqa: S608  names of this file
 
 
-REBUILD_SUMS = (*_rebuild("day_sums", _DAY_KEY), *_rebuild("session_sums", _SESSION_KEY))
+def _wrong(table: str, key: tuple[str, ...]) -> str:
+    """How many rows of a table of sums are not what the attempts add up to; one of nothing but zeros is as none."""
+    keys = ", ".join(key)
+    kept = (
+        f"SELECT {keys}, {', '.join(SUMS)} FROM {table} WHERE {' OR '.join(f'{name} <> 0' for name in SUMS)}"  # noqa: S608
+    )
+    counted = _counted(key)
+    either = (
+        f"SELECT {keys} FROM ({kept} EXCEPT {counted}) UNION SELECT {keys} FROM ({counted} EXCEPT {kept})"  # noqa: S608
+    )
+    return f"SELECT count(*) FROM ({either})"  # noqa: S608
+
+
+REBUILD_SUMS = tuple(
+    statement
+    for table, key in _SUM_TABLES.items()
+    for statement in (f"DELETE FROM {table}", f"INSERT INTO {table} {_counted(key)}")  # noqa: S608
+)
 """Makes the sums anew from the attempts."""
+WRONG_SUMS = tuple(_wrong(table, key) for table, key in _SUM_TABLES.items())
+"""Queries that give 0 where the sums are right."""
 
 SCHEMA = Schema(
     migrations=(
