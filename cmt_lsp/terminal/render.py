@@ -40,10 +40,12 @@ def one_line(text: object) -> str:
 
 
 def tokens(count: int) -> str:
-    """A token count as people read it: 999, 12.3K, 1.2M."""
+    """A token count as people read it: 999, 12.3K, 1.2M, 6.9B."""
     if count < 1000:
         return str(count)
-    return f"{count / 1000:.1f}K" if count < 999_950 else f"{count / 1_000_000:.1f}M"
+    if count < 999_950:
+        return f"{count / 1000:.1f}K"
+    return f"{count / 1_000_000:.1f}M" if count < 999_950_000 else f"{count / 1_000_000_000:.1f}B"
 
 
 def dollars(nano_usd: int) -> str:
