@@ -114,6 +114,24 @@ def _models(options: Namespace) -> int:
     return show_models(refresh=options.refresh, no_color=options.no_color)
 
 
+def _export_ledger(options: Namespace) -> int:
+    from cmt_lsp.ledger_commands import export_to
+
+    return export_to(options.file)
+
+
+def _import_ledger(options: Namespace) -> int:
+    from cmt_lsp.ledger_commands import import_from
+
+    return import_from(options.file)
+
+
+def _check_ledger(options: Namespace) -> int:
+    from cmt_lsp.ledger_commands import check
+
+    return check(mend=options.mend)
+
+
 def _doctor(options: Namespace) -> int:
     from cmt_lsp.terminal.doctor import examine
 
@@ -154,6 +172,7 @@ def _parser() -> ArgumentParser:
     models = _command(commands, "models", "models with prices, limits and lifecycle")
     models.add_argument("--refresh", action="store_true", help="ask the endpoint which it serves (free)")
     _finish(models, _models)
+    _add_ledger(commands)
     _finish(_command(commands, "doctor", "check the installation; costs nothing"), _doctor)
     _add_simulate(commands)
     return parser
@@ -198,6 +217,20 @@ def _add_sessions(commands: _SubParsersAction[ArgumentParser]) -> None:
     delete.set_defaults(command=_delete_session)
     for verb in (show, export, delete):
         verb.add_argument("which", metavar="ID|NAME")
+
+
+def _add_ledger(commands: _SubParsersAction[ArgumentParser]) -> None:
+    ledger = _command(commands, "ledger", "carry what was used and paid into a file and back; check it")
+    verbs = ledger.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    export = _command(verbs, "export", "write every request as JSON")
+    export.add_argument("file", metavar="FILE", help="- writes to standard output")
+    export.set_defaults(command=_export_ledger)
+    take_in = _command(verbs, "import", "add the requests of such a file, each once")
+    take_in.add_argument("file", metavar="FILE", help="- reads standard input")
+    take_in.set_defaults(command=_import_ledger)
+    check = _command(verbs, "check", "look whether the ledger is sound; 1 where it is not")
+    check.add_argument("--mend", action="store_true", help="make its sums anew before")
+    check.set_defaults(command=_check_ledger)
 
 
 def _add_simulate(commands: _SubParsersAction[ArgumentParser]) -> None:
