@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.errors import CmtError
+from cmt_lsp.api.errors import AuthError, CmtError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.secret import Credentials
     from cmt_lsp.core.credentials import Access, CredentialSource
@@ -46,6 +49,16 @@ class Clients:
         if access.endpoint in self._made:
             return self._made[access.endpoint], access
         return await asyncio.to_thread(self._at, access.endpoint), access
+
+    @contextmanager
+    def answering(self, access: Access | None) -> Iterator[None]:
+        """Around a request: a key that the endpoint refuses is not used again."""
+        try:
+            yield
+        except AuthError:
+            if access is not None:
+                self.keys.refused(access)
+            raise
 
     async def aclose(self) -> None:
         """Close this loop's connections of the clients made here; a given client is its owner's to close."""

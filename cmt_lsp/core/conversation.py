@@ -51,6 +51,8 @@ class ConversationManager:
         self.turns = turns
         self.last_sent: SentPrompt | None = None
         """What the session's last request left in the prompt cache."""
+        self.sent_beside: dict[str, SentPrompt] = {}
+        """What the requests of comparisons left there, by the turn that each may become."""
         self.file_number = 0
         """Which of the store's files, counted, holds this session."""
         self.unsaved = False
@@ -128,6 +130,11 @@ class ConversationManager:
         )
 
     @property
+    def head(self) -> str | None:
+        """The last turn; None before the first one."""
+        return self.loaded[-1].id if self.loaded else None
+
+    @property
     def row(self) -> SessionRow:
         """The session with the sums over its turns."""
         return (self.record, *sums([(turn.usage, turn.cost) for turn in self.loaded]))
@@ -171,14 +178,28 @@ class ConversationManager:
         weight = self.weight if len(kept) == len(self.loaded) else sum(_weight(known) for known in kept)
         self.turns = (*kept, turn)
         self._weighed = (self.turns, weight + _weight(turn))
-        name = self.record.name if self.record.named else name_from(turn.prompt_text) or self.record.name
-        self.record = replace(
-            self.record,
-            name=name,
+        self.sent_beside.clear()
+        named = self._named_after(turn.prompt_text, turn.started_at)
+        self.record = replace(named, history_from=history_from)
+
+    def choose(self, turn: TurnRecord, history_from: int) -> None:
+        """Take an answer that was given beside the history into it."""
+        sent = self.sent_beside.get(turn.id)
+        self.append(turn, history_from)
+        self.last_sent = sent or self.last_sent
+
+    def note_question(self, prompt_text: str, at: float) -> None:
+        """Something was asked beside the history: it names a session that has no name."""
+        self.record = self._named_after(prompt_text, at)
+
+    def _named_after(self, prompt_text: str, at: float) -> SessionRecord:
+        record = self.record
+        return replace(
+            record,
+            name=record.name if record.named else name_from(prompt_text) or record.name,
             named=True,
-            history_from=history_from,
-            updated_at=max(self.record.updated_at, turn.started_at),
-            revision=self.record.revision + 1,
+            updated_at=max(record.updated_at, at),
+            revision=record.revision + 1,
         )
 
     def _prefix(self, model: str) -> str:

@@ -26,12 +26,40 @@ class SessionLocks:
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
         self._dir = state_dir / "locks"
+        self._held: set[str] = set()
+
+    def is_held(self, session_id: str) -> bool:
+        """Whether this process has the session."""
+        return session_id in self._held
 
     def hold(self, session_id: str) -> Callable[[], None]:
-        """Take the session and return what frees it, on any thread; SessionBusyError where another process has it.
+        """Take the session and return what frees it, on any thread; SessionBusyError where somebody has it.
 
-        With no usable state folder there is nothing to share, and so nothing to lock.
+        With no usable state folder there is nothing to share, and so nothing to lock against other processes.
         """
+        if session_id in self._held:
+            raise SessionBusyError(
+                "A turn is running in this session; wait for it, stop it or fork the session."
+            )
+        unlock = self._acquire(session_id)
+        self._held.add(session_id)
+
+        def release() -> None:
+            self._held.discard(session_id)
+            unlock()
+
+        return release
+
+    def held_elsewhere(self, session_ids: Iterable[str]) -> set[str]:
+        """Which of the sessions another process holds right now; the caller's own must not be asked for."""
+        return {session_id for session_id in session_ids if self._is_held(session_id)}
+
+    def forget(self, session_id: str) -> None:
+        """Remove the lock file of a session that is gone."""
+        (self._dir / f"{session_id}.lock").unlink(missing_ok=True)
+
+    def _acquire(self, session_id: str) -> Callable[[], None]:
+        """Take the lock that other processes see, and return what frees it."""
         from filelock import Timeout
 
         try:
@@ -45,19 +73,11 @@ class SessionLocks:
             return lambda: None
         return lock.release
 
-    def held_elsewhere(self, session_ids: Iterable[str]) -> set[str]:
-        """Which of the sessions another process holds right now; the caller's own must not be asked for."""
-        return {session_id for session_id in session_ids if self._is_held(session_id)}
-
-    def forget(self, session_id: str) -> None:
-        """Remove the lock file of a session that is gone."""
-        (self._dir / f"{session_id}.lock").unlink(missing_ok=True)
-
     def _is_held(self, session_id: str) -> bool:
         if not (self._dir / f"{session_id}.lock").exists():
             return False
         try:
-            self.hold(session_id)()
+            self._acquire(session_id)()
         except SessionBusyError:
             return True
         return False
