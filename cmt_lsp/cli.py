@@ -59,7 +59,8 @@ def _serve(_options: Namespace | None = None) -> int:
 
 
 def _ask(options: Namespace) -> int:
-    from cmt_lsp.terminal.ask import Question, run
+    from cmt_lsp.terminal.ask import run
+    from cmt_lsp.terminal.question import Question
 
     return run(
         Question(
@@ -70,6 +71,7 @@ def _ask(options: Namespace) -> int:
             model=options.model,
             max_tokens=options.max_tokens,
             effort=options.effort,
+            over_budget=options.over_budget,
             as_json=options.json,
             no_color=options.no_color,
         )
@@ -112,6 +114,24 @@ def _models(options: Namespace) -> int:
     from cmt_lsp.terminal.models import show_models
 
     return show_models(refresh=options.refresh, no_color=options.no_color)
+
+
+def _show_budgets(options: Namespace) -> int:
+    from cmt_lsp.terminal.budget import show_budgets
+
+    return show_budgets(no_color=options.no_color)
+
+
+def _set_budget(options: Namespace) -> int:
+    from cmt_lsp.terminal.budget import set_budget
+
+    return set_budget(options.scope, options.usd, options.warn or None, no_color=options.no_color)
+
+
+def _clear_budget(options: Namespace) -> int:
+    from cmt_lsp.terminal.budget import set_budget
+
+    return set_budget(options.scope, None, None, no_color=options.no_color)
 
 
 def _export_ledger(options: Namespace) -> int:
@@ -172,6 +192,7 @@ def _parser() -> ArgumentParser:
     models = _command(commands, "models", "models with prices, limits and lifecycle")
     models.add_argument("--refresh", action="store_true", help="ask the endpoint which it serves (free)")
     _finish(models, _models)
+    _add_budget(commands)
     _add_ledger(commands)
     _finish(_command(commands, "doctor", "check the installation; costs nothing"), _doctor)
     _add_simulate(commands)
@@ -189,6 +210,7 @@ def _add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     ask.add_argument("--model", metavar="M")
     ask.add_argument("--max-tokens", type=_positive, metavar="N", help="longest answer")
     ask.add_argument("--effort", metavar="E", help="how hard the model thinks: low, medium, high, ...")
+    ask.add_argument("--over-budget", metavar="REASON", help="send this once whatever the budgets say")
     ask.add_argument("--json", action="store_true", help="print the whole result as JSON, at the end")
     _finish(ask, _ask)
 
@@ -217,6 +239,20 @@ def _add_sessions(commands: _SubParsersAction[ArgumentParser]) -> None:
     delete.set_defaults(command=_delete_session)
     for verb in (show, export, delete):
         verb.add_argument("which", metavar="ID|NAME")
+
+
+def _add_budget(commands: _SubParsersAction[ArgumentParser]) -> None:
+    budget = _command(commands, "budget", "what may be spent; set or clear a limit")
+    _finish(budget, _show_budgets)
+    verbs = budget.add_subparsers(title="commands", metavar="COMMAND")
+    limit = _command(verbs, "set", "stop turns before they can pass this limit")
+    clear = _command(verbs, "clear", "remove a limit")
+    for verb in (limit, clear):
+        verb.add_argument("scope", metavar="SCOPE", help="turn, session, window, workspace, day or month")
+    limit.add_argument("usd", type=float, metavar="USD", help="in US dollars")
+    limit.add_argument("--warn", type=_percents, metavar="P,P", help="warn at these percentages")
+    limit.set_defaults(command=_set_budget)
+    clear.set_defaults(command=_clear_budget)
 
 
 def _add_ledger(commands: _SubParsersAction[ArgumentParser]) -> None:
@@ -272,3 +308,7 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is not a positive number")
     return int(text)
+
+
+def _percents(text: str) -> list[int]:
+    return [_positive(part.strip()) for part in text.split(",")]

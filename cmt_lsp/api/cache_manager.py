@@ -18,7 +18,15 @@ from cmt_lsp.api.cache_plan import (
     marked,
     plan_prompt,
 )
-from cmt_lsp.api.cache_verdict import LIFETIME_5M, CacheVerdict, SentPrompt, judge, sent_prompt
+from cmt_lsp.api.cache_verdict import (
+    LIFETIME_5M,
+    CacheVerdict,
+    SentPrompt,
+    expected_cached,
+    judge,
+    readable,
+    sent_prompt,
+)
 from cmt_lsp.api.usage import Usage
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.models import Model
 
-__all__ = ["Breakpoint", "CacheManager", "CacheVerdict", "PlannedPrompt", "SentPrompt", "sent_prompt"]
+__all__ = ["Breakpoint", "CacheManager", "CacheVerdict", "PlannedPrompt", "SentPrompt", "expected_cached", "readable", "sent_prompt"]
 
 
 class CacheManager:

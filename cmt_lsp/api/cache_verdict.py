@@ -61,6 +61,20 @@ def sent_prompt(plan: PlannedPrompt, usage: Usage, verdict: CacheVerdict) -> Sen
     return SentPrompt(plan.fingerprint, cached, plan.planned_at, verdict.expires_at)
 
 
+def readable(plan: PlannedPrompt, previous: SentPrompt | None) -> int:
+    """How many tokens of a prompt the cache could hold from the session's last request, were nothing forgotten."""
+    if previous is None or not plan.breakpoints or _changed_segment(plan, previous):
+        return 0
+    return previous.cached_tokens
+
+
+def expected_cached(plan: PlannedPrompt, previous: SentPrompt | None) -> int:
+    """How many of those it should still hold; 0 where they expired."""
+    if previous is None or previous.expires_at is None or plan.planned_at >= previous.expires_at:
+        return 0
+    return readable(plan, previous)
+
+
 def _nothing_cached(model: Model | None, usage: Usage, plan: PlannedPrompt) -> CacheVerdict:
     if not plan.enabled:
         return CacheVerdict("off", 0, 0, 0.0, None, None)
@@ -80,6 +94,15 @@ def _cause(plan: PlannedPrompt, previous: SentPrompt | None) -> str:
         return "first request in this window"
     if previous.cached_tokens == 0:
         return "the earlier request cached nothing"
+    if named := _changed_segment(plan, previous):
+        return named
+    if previous.expires_at is not None and plan.planned_at >= previous.expires_at:
+        return f"expired (idle {plan.planned_at - previous.sent_at:.0f} s)"
+    return "unknown"
+
+
+def _changed_segment(plan: PlannedPrompt, previous: SentPrompt) -> str | None:
+    """The first segment that differs from the earlier request."""
     now, then = plan.fingerprint, previous.fingerprint
     changed = (
         ("model changed", now.model != then.model),
@@ -87,9 +110,4 @@ def _cause(plan: PlannedPrompt, previous: SentPrompt | None) -> str:
         ("pinned context changed", now.pinned != then.pinned),
         ("history changed", now.messages[: len(then.messages)] != then.messages),
     )
-    named = next((cause for cause, differs in changed if differs), None)
-    if named is not None:
-        return named
-    if previous.expires_at is not None and plan.planned_at >= previous.expires_at:
-        return f"expired (idle {plan.planned_at - previous.sent_at:.0f} s)"
-    return "unknown"
+    return next((cause for cause, differs in changed if differs), None)

@@ -37,6 +37,7 @@ class Draft:
     context: tuple[Block, ...]
     images: tuple[ImageSource, ...]
     caching: bool
+    budget_override: str | None
     notices: tuple[str, ...]
 
 
@@ -57,11 +58,14 @@ def draft_of(request: TurnRequest, session_model: str, settings: Settings, today
     )
 
 
-def draft_again(turn: TurnRecord, session_model: str, settings: Settings, today: date) -> Draft:
+def draft_again(
+    turn: TurnRecord, session_model: str, settings: Settings, today: date, budget_override: str | None = None
+) -> Draft:
     """The draft that asks a settled turn's question once more, under the session's model of now."""
     from cmt_lsp.core.turn import TurnRequest
 
-    draft = _with_options(TurnRequest(turn.prompt_text), session_model, settings, today)
+    request = TurnRequest(turn.prompt_text, budget_override=budget_override)
+    draft = _with_options(request, session_model, settings, today)
     return replace(draft, text=turn.prompt_text)
 
 
@@ -84,7 +88,9 @@ def _with_options(request: TurnRequest, session_model: str, settings: Settings, 
     effort = settings.effort if request.effort is None else str(checked("effort", request.effort))
     effort, effort_notice = _supported(effort, resolved.model, asked=request.effort is not None)
     notices = tuple(notice for notice in (resolved.notice, limit_notice, effort_notice) if notice)
-    return Draft(resolved.id, max_tokens, effort, "", (), (), settings.prompt_caching, notices)
+    return Draft(
+        resolved.id, max_tokens, effort, "", (), (), settings.prompt_caching, request.budget_override, notices
+    )
 
 
 def _limited(wanted: int, model: Model | None) -> tuple[int, str | None]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.cache_verdict import CacheVerdict
 from cmt_lsp.api.errors import CmtError, InternalError, NetworkError
-from cmt_lsp.api.models import Cost, cost_of, find_model
+from cmt_lsp.api.models import Cost, find_model
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.history import has_replay
+from cmt_lsp.core.money.prediction import error_of
 from cmt_lsp.core.records import TurnRecord
 from cmt_lsp.core.turn import TurnResult
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cmt_lsp.api.stream import Message
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.flight import Flight
+    from cmt_lsp.core.money.attempt import FinalState
+    from cmt_lsp.core.money.meter import Meter
+    from cmt_lsp.core.money.prediction import Prediction
     from cmt_lsp.core.turn import CancelReason, Turn
 
 _STOPPED = {
@@ -59,14 +62,17 @@ class Place:
     notices: tuple[str, ...]
 
 
-def ending_of(flight: Flight, error: BaseException | None, reason: CancelReason | None) -> Ending | CmtError:
-    """Classify the end of a turn; a failure before any text is an error and leaves nothing.
+def ending_of(
+    flight: Flight, error: BaseException | None, reason: CancelReason | None, charged: Usage
+) -> Ending | CmtError:
+    """Classify the end of a turn; a failure before any text is an error and leaves nothing in the session.
 
-    An error of unknown kind becomes an InternalError, whose sentence tells its type and no content.
+    `charged` is what the last attempt used as far as is known, for an answer that broke off. An error of unknown kind
+    becomes an InternalError, whose sentence tells its type and no content.
     """
     completed = flight.completed
     if isinstance(error, asyncio.CancelledError):
-        return Ending("cancelled", None, flight.usage_so_far, (_STOPPED[reason or "client_gone"],))
+        return Ending("cancelled", None, charged, (_STOPPED[reason or "client_gone"],))
     if error is None and completed is not None and completed.message.complete:
         message = completed.message
         return Ending(message.stop_reason or "end_turn", message, message.usage, ())
@@ -74,23 +80,43 @@ def ending_of(flight: Flight, error: BaseException | None, reason: CancelReason 
     if not flight.text.strip():
         return cause
     partial = completed.message if completed is not None else cause.partial
-    usage = partial.usage if partial is not None else flight.usage_so_far
+    usage = partial.usage if partial is not None and not partial.usage.estimated else charged
     notice = f"The answer was cut off and is not complete: {cause.message}"
     return Ending("truncated", None, usage, (notice,))
 
 
+def state_of(ending: Ending, reason: CancelReason | None) -> FinalState:
+    """The same end in the ledger's words."""
+    if ending.stop_reason == "cancelled":
+        return "cancelled" if reason == "user" else "client_gone"
+    return "truncated" if ending.stop_reason == "truncated" else "done"
+
+
+def with_price(error: CmtError, spent: tuple[Usage, Cost]) -> CmtError:
+    """The error of a turn whose attempts may have cost something, with the amount in its hint."""
+    usage, cost = spent
+    if usage.total_tokens:
+        told = f"It may have cost {cost.display}, which is booked as an estimate."
+        error.hint = f"{error.hint} {told}" if error.hint else told
+    return error
+
+
 def record_of(
-    place: Place, plan: PlannedTurn, flight: Flight, ending: Ending, verdict: CacheVerdict
+    place: Place,
+    plan: PlannedTurn,
+    flight: Flight,
+    ending: Ending,
+    verdict: CacheVerdict,
+    spent: tuple[Usage, Cost],
 ) -> TurnRecord:
-    """The settled turn, priced at the moment it started."""
+    """The settled turn; `spent` is the sum over all its attempts."""
     message = ending.message
     answer = message.content if message is not None else _partial_answer(flight.text)
-    model = plan.request.model
     return TurnRecord(
         id=place.turn_id,
         session_id=place.session_id,
         seq=place.seq,
-        model=model,
+        model=plan.request.model,
         stop_reason=ending.stop_reason,
         prompt=place.prompt,
         answer=answer,
@@ -99,8 +125,8 @@ def record_of(
         in_history=ending.stop_reason != "refusal" and has_replay(answer),
         prefix=plan.prefix,
         started_at=place.started_at,
-        usage=ending.usage,
-        cost=_cost(model, message, ending.usage, place.started_at),
+        usage=spent[0],
+        cost=spent[1],
         cache=verdict,
         timing=flight.timing,
         notices=(*place.notices, *plan.notices, *ending.notices, *_sayings(ending, plan, answer)),
@@ -109,8 +135,8 @@ def record_of(
     )
 
 
-def result_of(record: TurnRecord) -> TurnResult:
-    """The record as its asker gets it."""
+def result_of(record: TurnRecord, prediction: Prediction | None) -> TurnResult:
+    """The record as its asker gets it, beside what was expected of it."""
     return TurnResult(
         turn_id=record.id,
         session_id=record.session_id,
@@ -122,6 +148,8 @@ def result_of(record: TurnRecord) -> TurnResult:
         cache=record.cache,
         timing=record.timing,
         notices=record.notices,
+        prediction=prediction,
+        missed_by=error_of(prediction, record.usage, record.cost) if prediction else None,
     )
 
 
@@ -163,17 +191,11 @@ def _sayings(ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any],
     return ()
 
 
-def _cost(model: str, message: Message | None, usage: Usage, at: float) -> Cost:
+def price_of(ending: Ending, meter: Meter) -> Cost:
     """By the model that answered where its price is known, since a name may stand for a newer one."""
-    moment = datetime.fromtimestamp(at, UTC)
+    message = ending.message
     if message is None:
-        return cost_of(model, usage, moment)
-    served = message.model if message.model and find_model(message.model) else model
-    return cost_of(
-        served,
-        usage,
-        moment,
-        speed=message.speed,
-        geo=message.inference_geo,
-        service_tier=message.service_tier,
-    )
+        return meter.price(ending.usage)
+    served = message.model if message.model and find_model(message.model) else None
+    labels = (message.speed, message.inference_geo, message.service_tier)
+    return meter.price(ending.usage, model=served, labels=labels)

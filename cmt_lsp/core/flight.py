@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.request import Completed, Retrying, WarmingUp
 from cmt_lsp.api.stream import MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.turn import AnswerText, Retry, Thinking, Timing, UsageKnown, Waiting
 
 if TYPE_CHECKING:
@@ -35,9 +33,8 @@ class Flight:
         self._phase: WaitingPhase = "sending"
         self._ticker: asyncio.TimerHandle | None = None
         self._texts: list[str] = []
-        self._received_bytes = 0
         self._first_text_at: float | None = None
-        self._goes_out_at: float | None = None
+        self._resumes_at = 0.0
         self._ready: Callable[[], bool] = lambda: False
         self._usage: Usage | None = None
         self.retries = 0
@@ -60,7 +57,7 @@ class Flight:
         self.plan = plan
         self._ready = ready
         self._phase = "warming_up"
-        if not self._see_whether_sent():
+        if not self._see_whether_ready():
             self.tell(Waiting("warming_up", 0.0))
         self._ticker = self._ticker or self._loop.call_later(WAITING_SECONDS, self._tick)
 
@@ -71,7 +68,6 @@ class Flight:
                 self._show(text)
             case ThinkingDelta(text):
                 self._phase = "thinking"
-                self._received_bytes += len(text.encode())
                 self.tell(Thinking(text))
             case MessageStarted(usage=usage) | UsageUpdated(usage=usage):
                 self._phase = "thinking"
@@ -112,39 +108,23 @@ class Flight:
         """The endpoint's own last word on the usage, without any estimate of ours."""
         return self._usage or Usage()
 
-    @property
-    def usage_so_far(self) -> Usage:
-        """What the turn used if it ended now: the known input side, the output by what was received.
-
-        A request that went out and was not answered is charged its estimated prompt; one that never went out, nothing.
-        """
-        if self._usage is not None:
-            output = max(self._usage.output_tokens, estimate_tokens(self._received_bytes))
-            return replace(self._usage, output_tokens=output, estimated=True)
-        if self.plan is None or not self._see_whether_sent():
-            return Usage()
-        return Usage(input_tokens=self.plan.estimated_tokens, estimated=True)
-
-    def _see_whether_sent(self) -> bool:
+    def _see_whether_ready(self) -> bool:
         if self._phase == "warming_up" and self._ready():
             self._phase = "sending"
-            self._goes_out_at = self._loop.time()
-        return self._goes_out_at is not None and self._loop.time() >= self._goes_out_at
+        return self._phase != "warming_up"
 
     def _show(self, text: str) -> None:
         self._heard = self._loop.time()
         if self._first_text_at is None:
             self._first_text_at = self._heard
         self._texts.append(text)
-        self._received_bytes += len(text) if text.isascii() else len(text.encode())
         self.tell(AnswerText(text))
 
     def _retry(self, retry: Retry) -> None:
         self.retries = retry.attempt
         self._phase = "sending"
         self._usage = None
-        self._received_bytes = 0
-        self._goes_out_at = self._loop.time() + retry.delay
+        self._resumes_at = self._loop.time() + retry.delay
         self.tell(retry)
 
     def _complete(self, completed: Completed) -> None:
@@ -156,9 +136,9 @@ class Flight:
     def _tick(self) -> None:
         """Say that the answer is still awaited, as long as no text comes; the wait for a retry was told with it."""
         now = self._loop.time()
-        silent, between_attempts = now - self._heard, now < (self._goes_out_at or now)
+        silent, between_attempts = now - self._heard, now < self._resumes_at
         if silent >= WAITING_SECONDS * 0.9 and not between_attempts:
-            self._see_whether_sent()
+            self._see_whether_ready()
             self.tell(Waiting(self._phase, silent))
         self._ticker = self._loop.call_later(WAITING_SECONDS, self._tick)
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cmt_lsp.api.cache_manager import CacheManager
 from cmt_lsp.api.errors import (
+    AuthError,
     BadParamsError,
+    MissingKeyError,
     SessionBusyError,
     StoreUnavailableError,
     UnknownTurnError,
 )
-from cmt_lsp.api.models import all_models
+from cmt_lsp.api.models import Cost, all_models
+from cmt_lsp.api.token_tracker import figures
+from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
 from cmt_lsp.core.clients import Clients
@@ -25,10 +29,13 @@ from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
 from cmt_lsp.core.export import export_json, export_markdown, suggested_name
-from cmt_lsp.core.history import prompt_content
+from cmt_lsp.core.forecast import forecast, outlook_of
 from cmt_lsp.core.identity import is_id, new_id
-from cmt_lsp.core.images import image_sources, load_images
+from cmt_lsp.core.images import image_sources
+from cmt_lsp.core.money.attempt import Origin, Sums
+from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.preview import preview_blocks
+from cmt_lsp.core.question import place_question
 from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.session_locks import SessionLocks
 from cmt_lsp.core.shelf import SessionShelf
@@ -36,16 +43,18 @@ from cmt_lsp.core.state_dir import find_state_dir
 from cmt_lsp.core.store_thread import Store
 from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
+from cmt_lsp.core.usage_report import usage_by_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
-    from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.context import Block
+    from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.images import AnyImage
+    from cmt_lsp.core.question import Question
     from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.transcripts import SessionRow
@@ -56,6 +65,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Scope = Literal["window", "workspace", "all"]
 ExportFormat = Literal["markdown", "json"]
+
+_REPORT_SECONDS = 10.0
+"""How long a script waits for a report of the ledger."""
 
 
 class APISessionManager:
@@ -74,6 +86,7 @@ class APISessionManager:
         settings: Settings | None = None,
         client: AnthropicClient | None = None,
         store: Store | None = None,
+        ledger: Ledger | None = None,
         keys: CredentialSource | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -96,10 +109,13 @@ class APISessionManager:
         self._store = store or Store(find_state_dir(os.environ), transcripts.FILE_NAME, transcripts.SCHEMA)
         self._notices = list(resolved.notices) if resolved else []
         self._locks = SessionLocks(self._store.state_dir)
+        self._owns_ledger = ledger is None
+        self.ledger = ledger or Ledger(self._store.state_dir, new_id(clock()), clock=clock)
+        self.ledger.use_limits(self._settings.budgets)
         self._shelf = SessionShelf(self._store)
         self._clients = Clients(self.keys, client)
         self.cache = CacheManager(clock)
-        self._runner = TurnRunner(self._shelf, self._locks, self._clients, self.cache, clock)
+        self._runner = TurnRunner(self._shelf, self._locks, self._clients, self.cache, self.ledger, clock)
 
     # Scripts
 
@@ -146,14 +162,16 @@ class APISessionManager:
         return _counts(result.usage)
 
     def get_global_usage(self) -> dict[str, Any]:
-        """Token counts and money of all recorded sessions: `global_summary`, and the same by session."""
-        return self._report(None)
+        """Token counts and money of all booked sessions: `global_summary`, and the same by session."""
+        report: dict[str, Any] = self.ledger.read(usage_by_session).result(_REPORT_SECONDS)
+        return report
 
     def get_session_usage(self, session_id: str) -> dict[str, Any]:
         """The same counts of one session; UnknownSessionError."""
         self._shelf.at_once(session_id)
-        figures: dict[str, Any] = self._report(session_id)["global_summary"]
-        return figures
+        nothing = figures(Usage(), Cost.sum(()), 0)
+        told: dict[str, Any] = self.get_global_usage()["sessions"].get(session_id, nothing)
+        return told
 
     # Turns
 
@@ -180,7 +198,8 @@ class APISessionManager:
         session_id: str,
         turn_id: str | None,
         emit: Callable[[TurnEvent], None],
-        new_id: str | None = None,
+        *,
+        budget_override: str | None = None,
     ) -> Turn:
         """Ask the last question again; the new turn takes the place of the old one once it is settled.
 
@@ -192,26 +211,35 @@ class APISessionManager:
             raise UnknownTurnError(
                 "Only the session's last turn can be asked again; fork it to go back further."
             )
-        draft = draft_again(last, conversation.record.model, self._settings, self._today())
+        draft = draft_again(last, conversation.record.model, self._settings, self._today(), budget_override)
         return self._runner.start(
-            conversation, draft, self._settings, emit, self._turn_id(new_id, conversation), last
+            conversation, draft, self._settings, emit, self._turn_id(None, conversation), last
         )
 
     async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]:
         """The blocks a turn would send, in order, each with its origin and estimated tokens; sends nothing."""
-        if session_id is None:
-            conversation = ConversationManager(self._new_record())
+        question = await self._question(session_id, request)
+        return preview_blocks(question.plan, question.draft, [image.name for image in question.images])
+
+    async def predict(self, session_id: str | None, request: TurnRequest, window: Origin) -> Forecast:
+        """What a turn would use and cost; asks the endpoint to count the prompt, which is free.
+
+        `window` says for whom, where the question makes a session of its own.
+        """
+        conversation = None if session_id is None else await self._shelf.load(session_id)
+        question = await self._question(session_id, request)
+        origin = window
+        if conversation is not None:
+            record = conversation.record
+            origin = Origin("turn", record.id, "", record.workspace or "")
+        outlook = outlook_of(question.plan.prompt, conversation.last_sent if conversation else None)
+        try:
+            client, _ = await self._clients.for_request(self._settings)
+        except (MissingKeyError, AuthError):
+            count = None
         else:
-            conversation = await self._shelf.load(session_id)
-        draft = draft_of(request, conversation.record.model, self._settings, self._today())
-        images = await load_images(draft.images, draft.model)
-        content = prompt_content(
-            [image.to_dict() for image in images],
-            [block.content_block for block in draft.context],
-            draft.text,
-        )
-        plan = conversation.plan(draft, content, self.cache)
-        return preview_blocks(plan, draft, [image.name for image in images])
+            count = client.count_tokens
+        return await forecast(question, outlook, origin, self.ledger, count, self._clock)
 
     @property
     def running(self) -> list[Turn]:
@@ -230,7 +258,7 @@ class APISessionManager:
 
     async def load(self, session_id: str) -> SessionInfo:
         """As `refresh`, and what there is to show of the session."""
-        return self._info(await self._shelf.load(session_id))
+        return await self._info(await self._shelf.load(session_id))
 
     async def create(
         self,
@@ -242,7 +270,7 @@ class APISessionManager:
         """A new, empty session; None stands for the settings' value. BadParamsError names the field."""
         conversation, saved = self._shelf.add(self._new_record(name, model, system_prompt, workspace))
         await self._durable(saved)
-        return self._info(conversation)
+        return await self._info(conversation)
 
     async def list(
         self, scope: Scope = "window", workspace: str | Path | None = None, query: str | None = None
@@ -260,7 +288,7 @@ class APISessionManager:
         infos = [
             _info_of(row) for row in rows if row[0].id in window or (scope != "window" and _is_used(row))
         ]
-        newest_first = sorted(infos, key=lambda info: (info.updated_at, info.id), reverse=True)
+        newest_first = sorted(await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True)
         others = [info.id for info in newest_first if not self._runner.is_busy(info.id)]
         # Looking at a lock takes 0.2 ms, and there may be thousands.
         elsewhere = await asyncio.to_thread(self._locks.held_elsewhere, others)
@@ -274,7 +302,7 @@ class APISessionManager:
         turns = conversation.loaded
         if from_turn is not None:
             turns = turns[conversation.index_of(from_turn) + 1 :]
-        return self._info(conversation), turns
+        return await self._info(conversation), turns
 
     async def update(
         self,
@@ -294,7 +322,7 @@ class APISessionManager:
         )
         change = partial(transcripts.update_session, session=conversation.record)
         await self._durable(self._shelf.save(conversation, change))
-        return self._info(conversation)
+        return await self._info(conversation)
 
     async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
         """A new session with the turns up to and with `turn_id` (all when None), their content unchanged."""
@@ -303,7 +331,7 @@ class APISessionManager:
         record, turns = births.fork_of(origin.record, origin.loaded[:end], self._clock())
         conversation, saved = self._shelf.add(record, turns)
         await self._durable(saved)
-        return self._info(conversation)
+        return await self._info(conversation)
 
     async def clear(self, session_id: str) -> SessionInfo:
         """Start afresh in a new session of the same kind; the old one is kept. SessionBusyError."""
@@ -311,7 +339,7 @@ class APISessionManager:
         self._hold_idle(session_id)()
         fresh, saved = self._shelf.add(births.afresh(conversation.record, self._clock()))
         await self._durable(saved)
-        return self._info(fresh)
+        return await self._info(fresh)
 
     async def delete(self, session_id: str) -> None:
         """Delete a session and its text for good; SessionBusyError, and StoreUnavailableError where it must wait."""
@@ -336,6 +364,10 @@ class APISessionManager:
             return export_json(record, turns), suggested_name(record, "json")
         raise BadParamsError("format must be one of markdown, json.")
 
+    async def names(self, session_ids: Iterable[str]) -> dict[str, str]:
+        """The names of those of these sessions that are kept."""
+        return await self._shelf.read(partial(transcripts.read_names, session_ids=tuple(session_ids)))
+
     # The whole
 
     @property
@@ -351,6 +383,7 @@ class APISessionManager:
     def use_settings(self, settings: Settings) -> None:
         """Take new settings from the next turn on."""
         self._settings = settings
+        self.ledger.use_limits(settings.budgets)
 
     def warm_up(self) -> None:
         """Load in the background what the first turn needs: the SDK, the store, the tables."""
@@ -360,7 +393,7 @@ class APISessionManager:
     def take_notices(self) -> tuple[str, ...]:
         """What the person should be told once: settings not taken, a store moved aside, changes not saved."""
         own, self._notices = self._notices, []
-        return (*own, *self._store.take_notices())
+        return (*own, *self._store.take_notices(), *self.ledger.take_notices())
 
     async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
         """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
@@ -368,6 +401,9 @@ class APISessionManager:
         self.cancel_all("client_gone")
         await self._runner.settled(timeout)
         await self._clients.aclose()
+        if self._owns_ledger:
+            left = max(0.1, ends_at - asyncio.get_running_loop().time())
+            await asyncio.to_thread(self.ledger.close, left)
         if self._owns_store:
             left = max(0.1, ends_at - asyncio.get_running_loop().time())
             await asyncio.to_thread(self._store.close, left)
@@ -395,12 +431,13 @@ class APISessionManager:
             turn.cancel("user")
             raise
 
-    def _report(self, session_id: str | None) -> dict[str, Any]:
-        from cmt_lsp.core.usage_report import tracker_of
-
-        rows, notice = self._shelf.money_rows()
-        self._notices += [notice] if notice else []
-        return tracker_of(row for row in rows if session_id in (None, row[0])).report()
+    async def _question(self, session_id: str | None, request: TurnRequest) -> Question:
+        """A question as it would be sent in a session, or in a new one."""
+        if session_id is None:
+            conversation = ConversationManager(self._new_record())
+        else:
+            conversation = await self._shelf.load(session_id)
+        return await place_question(conversation, request, self._settings, self.cache, self._today())
 
     def _stop(self, session_id: str) -> None:
         for turn in self.running:
@@ -447,10 +484,20 @@ class APISessionManager:
         except StoreUnavailableError as error:
             self._notices.append(f"not saved: {error.message}")
 
-    def _info(self, conversation: ConversationManager) -> SessionInfo:
-        info = _info_of(conversation.row)
+    async def _info(self, conversation: ConversationManager) -> SessionInfo:
+        (info,) = await self._with_sums([_info_of(conversation.row)])
         busy = self._runner.is_busy(info.id)
         return self._with_state(info, set() if busy else self._locks.held_elsewhere([info.id]))
+
+    async def _with_sums(self, infos: Sequence[SessionInfo]) -> tuple[SessionInfo, ...]:
+        """What the ledger holds of each session; what its turns tell stands where the ledger cannot be read."""
+        try:
+            sums = await self.ledger.sums_by_session([info.id for info in infos])
+        except StoreUnavailableError:
+            return tuple(infos)
+        nothing = Sums(0, Usage(), Cost.sum(()), 0)
+        found = ((info, sums.get(info.id, nothing)) for info in infos)
+        return tuple(replace(info, usage=one.usage, cost=one.cost) for info, one in found)
 
     def _with_state(self, info: SessionInfo, elsewhere: set[str]) -> SessionInfo:
         if self._runner.is_busy(info.id):

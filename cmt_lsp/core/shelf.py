@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.store import Connection
     from cmt_lsp.core.store_thread import Store
-    from cmt_lsp.core.transcripts import MoneyRow, SessionRow
+    from cmt_lsp.core.transcripts import SessionRow
 
 T = TypeVar("T")
 
 MEMORY_LIMIT = 64 * 1024 * 1024
 """Bytes of all histories together that are kept in memory."""
 _BLOCKING_SECONDS = 1.0
-_REPORT_SECONDS = 10.0
 
 _History = tuple["SessionRecord", tuple["TurnRecord", ...]]
 
@@ -137,22 +136,6 @@ class SessionShelf:
         ids = {conversation.record.id for conversation in behind}
         fresh = [conversation.row for conversation in behind if conversation.matches(workspaces, query)]
         return [row for row in found if row[0].id not in ids] + fresh, notice
-
-    def money_rows(self) -> tuple[list[MoneyRow], str | None]:
-        """The figures of every turn, waiting for the disk; and a sentence where that does not answer."""
-        notice = None
-        try:
-            found = self.store.submit(transcripts.read_money).result(_REPORT_SECONDS)
-        except (StoreUnavailableError, FutureTimeoutError) as error:
-            found, notice = [], str(error) or "The session store does not answer."
-        behind = self.unsaved()
-        ids = {conversation.record.id for conversation in behind}
-        fresh = [
-            (turn.session_id, turn.model, turn.started_at, turn.usage, turn.cost)
-            for conversation in behind
-            for turn in conversation.loaded
-        ]
-        return [row for row in found if row[0] not in ids] + fresh, notice
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run a reading job; cancelling the wait cancels a job that has not begun."""

@@ -10,6 +10,7 @@ from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import UnknownSessionError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
+from cmt_lsp.core import batch_rows
 from cmt_lsp.core.records import SessionRecord, TurnRecord
 from cmt_lsp.core.store import Migration, Schema
 from cmt_lsp.core.turn import Timing
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 SessionRow: TypeAlias = tuple[SessionRecord, int, Usage, Cost]
 """A session, the number of its turns, and the sums over them."""
-MoneyRow: TypeAlias = tuple[str, str, float, Usage, Cost]
-"""Session, model, start, usage and cost of one turn."""
 
 FILE_NAME = "sessions.sqlite3"
 
@@ -60,12 +59,14 @@ SCHEMA = Schema(
                 "CREATE INDEX sessions_by_workspace ON sessions (workspace, updated_at)",
             ),
         ),
+        batch_rows.MIGRATION,
     ),
-    tables=("sessions", "turns"),
+    tables=("sessions", "turns", *batch_rows.TABLES),
     repair=(
         """INSERT OR IGNORE INTO sessions (id, name, named, model, created_at, updated_at)
             SELECT session_id, 'Recovered session', 1, model, min(started_at), max(started_at)
             FROM turns WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id""",
+        *batch_rows.REPAIR,
     ),
 )
 
@@ -204,22 +205,18 @@ def list_sessions(
     return [(session, *sums(_money_rows(connection, session.id))) for session in found]
 
 
+def read_names(connection: Connection, session_ids: Iterable[str]) -> dict[str, str]:
+    """The names of those of these sessions that are kept."""
+    names = dict(connection.execute("SELECT id, name FROM sessions"))
+    return {session_id: names[session_id] for session_id in session_ids if session_id in names}
+
+
 def sums(rows: Sequence[tuple[Usage, Cost]]) -> tuple[int, Usage, Cost]:
     """Count and add turns."""
     usage = Usage()
     for row in rows:
         usage += row[0]
     return len(rows), usage, Cost.sum(row[1] for row in rows)
-
-
-def read_money(connection: Connection) -> list[MoneyRow]:
-    """The figures of every turn of every session, oldest first."""
-    rows = connection.execute(
-        "SELECT session_id, model, started_at, input_tokens, cache_creation_5m_input_tokens, "
-        "cache_creation_1h_input_tokens, cache_read_input_tokens, output_tokens, thinking_tokens, usage_estimated, "
-        "cost_nano_usd, saved_nano_usd, price_row, cost_estimated FROM turns ORDER BY started_at, session_id, seq"
-    )
-    return [(row[0], row[1], row[2], _usage(row[3:10]), _cost(row[10:14])) for row in rows]
 
 
 def _mentions(connection: Connection, session: SessionRecord, folded: str) -> bool:

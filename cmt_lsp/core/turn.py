@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.api.vision_handler import ImageContent
     from cmt_lsp.core.context import ContextItem
+    from cmt_lsp.core.money.prediction import Prediction, PredictionError
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
 WaitingPhase: TypeAlias = Literal["warming_up", "sending", "thinking"]
@@ -50,6 +51,8 @@ class TurnRequest:
     model: str | None = None
     max_tokens: int | None = None
     effort: str | None = None
+    budget_override: str | None = None
+    """The person's reason to send this turn whatever the budgets say; None where there is no such act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,14 @@ class UsageKnown:
     usage: Usage
 
 
-TurnEvent: TypeAlias = TurnStarted | Waiting | Thinking | AnswerText | Retry | UsageKnown
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What the turn is expected to use and cost; told once the budgets let it go."""
+
+    prediction: Prediction
+
+
+TurnEvent: TypeAlias = TurnStarted | Predicted | Waiting | Thinking | AnswerText | Retry | UsageKnown
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,9 @@ class TurnResult:
     cache: CacheVerdict
     timing: Timing
     notices: tuple[str, ...] = ()
+    prediction: Prediction | None = None
+    missed_by: PredictionError | None = None
+    """How far the prediction was off."""
 
 
 class Turn:

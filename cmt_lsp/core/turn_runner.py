@@ -20,11 +20,23 @@ from cmt_lsp.api.errors import (
     UnknownTurnError,
 )
 from cmt_lsp.core import transcripts
-from cmt_lsp.core.ending import Ending, Place, ending_of, record_of, result_of, result_of_nothing
+from cmt_lsp.core.ending import (
+    Place,
+    ending_of,
+    price_of,
+    record_of,
+    result_of,
+    result_of_nothing,
+    state_of,
+    with_price,
+)
 from cmt_lsp.core.flight import Flight
+from cmt_lsp.core.forecast import outlook_of
 from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.images import load_images
-from cmt_lsp.core.turn import Turn, TurnStarted
+from cmt_lsp.core.money.attempt import Origin
+from cmt_lsp.core.money.meter import Meter
+from cmt_lsp.core.turn import Predicted, Turn, TurnResult, TurnStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,11 +48,13 @@ if TYPE_CHECKING:
     from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
+    from cmt_lsp.core.ending import Ending
+    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.session_locks import SessionLocks
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.turn import CancelReason, TurnEvent, TurnResult
+    from cmt_lsp.core.turn import CancelReason, TurnEvent
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -51,12 +65,13 @@ class _Live:
     draft: Draft
     conversation: ConversationManager
     flight: Flight
+    meter: Meter
     started_at: float
     release: Callable[[], None]
     replaced: TurnRecord | None = None
     content: tuple[Mapping[str, Any], ...] = ()
     notices: list[str] = field(default_factory=list)
-    result: TurnResult | None = None
+    outcome: TurnResult | CmtError | None = None
 
 
 class TurnRunner:
@@ -68,12 +83,14 @@ class TurnRunner:
         locks: SessionLocks,
         clients: Clients,
         cache: CacheManager,
+        ledger: Ledger,
         clock: Callable[[], float],
     ) -> None:
         self._shelf = shelf
         self._locks = locks
         self._clients = clients
         self._cache = cache
+        self._ledger = ledger
         self._clock = clock
         self._live: dict[str, _Live] = {}
         """By session: it is busy until the record is with the store."""
@@ -107,7 +124,16 @@ class TurnRunner:
             )
         turn = Turn(turn_id, session_id, draft.model)
         release = self._locks.hold(session_id)
-        live = _Live(turn, draft, conversation, Flight(emit), self._clock(), release, replaced)
+        origin = Origin("turn", session_id, turn_id, conversation.record.workspace or "")
+        flight = Flight(emit)
+        meter = Meter(
+            self._ledger,
+            origin,
+            self._clock,
+            draft.budget_override,
+            lambda told: flight.tell(Predicted(told)),
+        )
+        live = _Live(turn, draft, conversation, flight, meter, self._clock(), release, replaced)
         self._live[session_id] = self._unsettled[turn_id] = live
         turn.carry(self._stream(live, settings)).add_done_callback(partial(self._end, live))
         return turn
@@ -123,7 +149,7 @@ class TurnRunner:
             return
         await asyncio.wait(waiting, timeout=timeout)
         for live in list(self._unsettled.values()):
-            self._finish(live, "the session store did not answer in time")
+            self._finish(live, "the disk did not answer in time")
         for waiter in waiting:
             waiter.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -146,30 +172,49 @@ class TurnRunner:
         """Send and listen; a prompt that the endpoint finds too large goes out once more with less history."""
         plan = self._plan(live, room=None)
         try:
-            await _listen(live.flight, plan, client)
-        except ContextTooLargeError:
+            await self._listen(live, plan, client)
+        except ContextTooLargeError as error:
             smaller = self._plan(live, room=plan.estimated_tokens // 2)
             if smaller.history_from == plan.history_from:
                 raise
-            await _listen(live.flight, smaller, client)
+            live.meter.failed(error.billed)
+            await self._listen(live, smaller, client)
+
+    async def _listen(self, live: _Live, plan: PlannedTurn, client: AnthropicClient) -> None:
+        live.flight.take_off(plan, lambda: client.ready)
+        outlook = outlook_of(plan.prompt, live.conversation.last_sent)
+        live.meter.aim(plan.request, client.count_tokens, outlook)
+        async with client.stream(plan.request, gate=live.meter) as events:
+            async for event in events:
+                live.meter.hear(event)
+                live.flight.take(event)
 
     def _plan(self, live: _Live, room: int | None) -> PlannedTurn:
         return live.conversation.plan(live.draft, live.content, self._cache, without=live.replaced, room=room)
 
     def _end(self, live: _Live, task: asyncio.Task[None]) -> None:
-        """Decide what the turn left and hand it to the store; nothing awaits from here to there."""
+        """Decide what the turn left, and hand it to ledger and store; nothing awaits from here to there."""
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        ending = ending_of(live.flight, error, live.turn.cancel_reason)
+        meter = live.meter
+        charged = meter.charged(error.billed if isinstance(error, CmtError) else "unknown")
+        ending = ending_of(live.flight, error, live.turn.cancel_reason, charged)
         live.flight.land()
-        plan = live.flight.plan
-        if isinstance(ending, Ending) and plan is not None:
-            self._keep(live, ending, plan)
+        if isinstance(ending, CmtError):
+            meter.settle("failed", charged, meter.price(charged))
+            live.outcome = with_price(ending, meter.spent)
+            self._end_unrecorded(live)
             return
+        meter.settle(state_of(ending, live.turn.cancel_reason), ending.usage, price_of(ending, meter))
+        if live.flight.plan is None:
+            live.outcome = result_of_nothing(live.turn, ending, live.flight)
+            self._end_unrecorded(live)
+            return
+        self._keep(live, ending, live.flight.plan)
+
+    def _end_unrecorded(self, live: _Live) -> None:
+        """The turn leaves nothing in the session, but its attempts are booked."""
         self._release(live)
-        self._settle(
-            live,
-            ending if isinstance(ending, CmtError) else result_of_nothing(live.turn, ending, live.flight),
-        )
+        self._when_booked(live, asyncio.get_running_loop(), None)
 
     def _keep(self, live: _Live, ending: Ending, plan: PlannedTurn) -> None:
         """Take the turn into the history and hand its record to the store."""
@@ -178,9 +223,9 @@ class TurnRunner:
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
             conversation.last_sent = sent_prompt(plan.prompt, ending.usage, verdict)
-        record = record_of(_place(live), plan, live.flight, ending, verdict)
+        record = record_of(_place(live), plan, live.flight, ending, verdict, live.meter.spent)
         conversation.append(record, plan.history_from, live.replaced)
-        live.result = result_of(record)
+        live.outcome = result_of(record, live.meter.prediction)
         change = partial(
             transcripts.settle_turn,
             session=conversation.record,
@@ -191,21 +236,31 @@ class TurnRunner:
         self._shelf.save(conversation, change).add_done_callback(saved)
 
     def _saved(self, live: _Live, loop: asyncio.AbstractEventLoop, done: Future[None]) -> None:
-        """On the store's thread: the record is durable or waits, so the session is free; the loop may be gone."""
+        """On the store's thread: the record is durable or waits, so the session is free."""
         self._release(live)
         error = done.exception()
+        self._when_booked(live, loop, None if error is None else str(error))
+
+    def _when_booked(self, live: _Live, loop: asyncio.AbstractEventLoop, failure: str | None) -> None:
+        """Finish once the ledger holds every attempt: nobody hears of a turn whose money could still be lost."""
+        live.meter.when_durable(partial(self._finish_soon, live, loop, failure))
+
+    def _finish_soon(self, live: _Live, loop: asyncio.AbstractEventLoop, failure: str | None) -> None:
+        """On whatever thread ended last; the loop may be gone."""
         try:
-            loop.call_soon_threadsafe(self._finish, live, None if error is None else str(error))
+            loop.call_soon_threadsafe(self._finish, live, failure)
         except RuntimeError:
             self._unsettled.pop(live.turn.id, None)
 
     def _finish(self, live: _Live, failure: str | None) -> None:
-        """On the loop: tell the result, and what of it is not on disk."""
-        if live.result is None:
+        """On the loop: tell the result, what of it is not on disk, and which budget it brought near its end."""
+        if live.outcome is None:
             return
-        if failure is not None:
-            live.result = replace(live.result, notices=(*live.result.notices, f"not saved: {failure}"))
-        self._settle(live, live.result)
+        if isinstance(live.outcome, TurnResult):
+            unsaved = () if failure is None else (f"not saved: {failure}",)
+            notices = (*live.outcome.notices, *unsaved, *live.meter.warnings)
+            live.outcome = replace(live.outcome, notices=notices)
+        self._settle(live, live.outcome)
 
     def _settle(self, live: _Live, outcome: TurnResult | CmtError) -> None:
         self._unsettled.pop(live.turn.id, None)
@@ -224,13 +279,6 @@ async def _content(live: _Live) -> tuple[Mapping[str, Any], ...]:
     live.notices += [f"{image.name}: {change}" for image in images for change in image.changes]
     blocks = [block.content_block for block in draft.context]
     return prompt_content([image.to_dict() for image in images], blocks, draft.text)
-
-
-async def _listen(flight: Flight, plan: PlannedTurn, client: AnthropicClient) -> None:
-    flight.take_off(plan, lambda: client.ready)
-    async with client.stream(plan.request) as events:
-        async for event in events:
-            flight.take(event)
 
 
 def _check_replaced(live: _Live) -> None:
@@ -253,5 +301,5 @@ def _place(live: _Live) -> Place:
         started_at=live.started_at,
         prompt=live.content,
         prompt_text=live.draft.text,
-        notices=(*live.draft.notices, *live.notices),
+        notices=(*live.draft.notices, *live.notices, *live.meter.notices),
     )

@@ -1,22 +1,31 @@
-"""Recorded turns as the token tracker counts them."""
+"""The ledger's sums in the shape that scripts ask for: one summary of all sessions, and the same by session."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.token_tracker import TokenTracker, TokenUsage
+from cmt_lsp.api.models import Cost
+from cmt_lsp.api.token_tracker import figures
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.money.sums import ADDED, sums_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from cmt_lsp.core.transcripts import MoneyRow
+    from cmt_lsp.core.store import Connection
 
 
-def tracker_of(rows: Iterable[MoneyRow]) -> TokenTracker:
-    """A tracker that holds every turn with the cost it was booked at."""
-    tracker = TokenTracker()
-    for session_id, model, started_at, usage, cost in rows:
-        moment = datetime.fromtimestamp(started_at, UTC)
-        tracker.add(session_id, TokenUsage.from_usage(usage, at=moment, model=model, booked=cost))
-    return tracker
+def usage_by_session(connection: Connection) -> dict[str, Any]:
+    """`global_summary` and `sessions`; tokens as whole numbers, money in US dollars."""
+    rows = connection.execute(
+        f"SELECT session_id, max(model), {ADDED} FROM session_sums GROUP BY session_id"  # noqa: S608  names of the schema
+    )
+    sessions = {row[0]: (row[1], sums_of(row[2:])) for row in rows}
+    sums = [found for _, found in sessions.values()]
+    usage = sum((one.usage for one in sums), Usage())
+    total = figures(usage, Cost.sum(one.cost for one in sums), sum(one.requests for one in sums))
+    return {
+        "global_summary": {"session_count": len(sessions)} | total,
+        "sessions": {
+            session: {"model": model} | figures(one.usage, one.cost, one.requests)
+            for session, (model, one) in sessions.items()
+        },
+    }

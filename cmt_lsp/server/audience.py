@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
-from cmt_lsp.core.turn import AnswerText, Retry, Thinking, UsageKnown, Waiting
+from cmt_lsp.core.turn import AnswerText, Predicted, Retry, Thinking, UsageKnown, Waiting
 from cmt_lsp.server import wire
-from cmt_lsp.server.shapes import cache_shape, cost_shape, error_shape, result_shape, usage_shape
+from cmt_lsp.server.money_shapes import prediction_shape
+from cmt_lsp.server.shapes import cache_shape, cost_shape, error_shape, usage_shape
 from cmt_lsp.server.status import LiveTurn
 from cmt_lsp.server.turn_progress import TurnProgress
+from cmt_lsp.server.turn_shapes import result_shape
 from cmt_lsp.server.turn_stream import TurnStream
 
 if TYPE_CHECKING:
@@ -110,6 +112,8 @@ class Audience:
                     delayMs=round(delay * 1000),
                     reason=reason,
                 )
+            case Predicted(prediction):
+                self._send("prediction", prediction=prediction_shape(prediction))
             case UsageKnown(usage):
                 self._send("usage", usage=usage_shape(usage))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.records import SessionInfo
-    from cmt_lsp.core.turn import Timing, TurnResult
+    from cmt_lsp.core.turn import Timing
 
 INVALID_PARAMS = -32602
 REQUEST_FAILED = -32803
@@ -64,22 +64,6 @@ def cache_shape(verdict: CacheVerdict) -> wire.CacheVerdict:
 def timing_shape(timing: Timing) -> wire.Timing:
     """Milliseconds."""
     return wire.Timing(total_ms=timing.total_ms, retries=timing.retries, first_token_ms=timing.first_token_ms)
-
-
-def result_shape(result: TurnResult) -> wire.TurnResult:
-    """How a turn ended."""
-    return wire.TurnResult(
-        turn_id=result.turn_id,
-        session_id=result.session_id,
-        model=result.model,
-        stop_reason=result.stop_reason,
-        text=result.text,
-        usage=usage_shape(result.usage),
-        cost=cost_shape(result.cost),
-        cache=cache_shape(result.cache),
-        timing=timing_shape(result.timing),
-        notices=list(result.notices) or None,
-    )
 
 
 def session_shape(info: SessionInfo) -> wire.Session:

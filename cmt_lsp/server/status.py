@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.models import Cost, find_model
 from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.money.attempt import Sums, Totals
 from cmt_lsp.server import wire
+from cmt_lsp.server.money_shapes import budget_shape
 from cmt_lsp.server.shapes import cache_shape, cost_shape, session_shape, usage_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cmt_lsp.core.money.budget import BudgetState
     from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import TurnResult
 
@@ -44,8 +47,8 @@ class WindowStatus:
     def __init__(self, publish: Callable[[wire.Status], None]) -> None:
         self._publish = publish
         self._live: dict[str, LiveTurn] = {}
-        self._usage = Usage()
-        self._costs: list[Cost] = []
+        self._totals: Totals | None = None
+        self._budgets: tuple[BudgetState, ...] = ()
         self._last: TurnResult | None = None
         self._session: SessionInfo | None = None
         self._message: str | None = None
@@ -71,13 +74,16 @@ class WindowStatus:
         self._message = message
         if result is not None:
             self._last = result
-            self._usage += result.usage
-            self._costs = [Cost.sum([*self._costs, result.cost])]
         self.changed()
 
     def session_is(self, session: SessionInfo | None) -> None:
         """The window's current session, as it now stands."""
         self._session = session
+        self.changed()
+
+    def money_is(self, totals: Totals, budgets: tuple[BudgetState, ...]) -> None:
+        """What the ledger holds for the current session, this window and today, and what the budgets leave."""
+        self._totals, self._budgets = totals, budgets
         self.changed()
 
     def changed(self) -> None:
@@ -93,10 +99,7 @@ class WindowStatus:
 
     def snapshot(self) -> wire.Status:
         """The full state as it is now."""
-        window_cost = Cost.sum(self._costs)
-        session_usage = self._session.usage if self._session else Usage()
-        session_cost = self._session.cost if self._session else Cost.sum([])
-        last = self._last
+        last, totals = self._last, self._totals or _nothing()
         return wire.Status(
             version=STATUS_VERSION,
             busy=bool(self._live),
@@ -104,31 +107,42 @@ class WindowStatus:
             session=session_shape(self._session) if self._session else None,
             usage=wire.StatusUsage(
                 turn=usage_shape(last.usage) if last else None,
-                session=usage_shape(session_usage),
-                window=usage_shape(self._usage),
+                session=usage_shape(totals.session.usage),
+                window=usage_shape(totals.window.usage),
+                today=usage_shape(totals.today.usage),
             ),
             cost=wire.StatusCost(
                 turn=cost_shape(last.cost) if last else None,
-                session=cost_shape(session_cost),
-                window=cost_shape(window_cost),
+                session=cost_shape(totals.session.cost),
+                window=cost_shape(totals.window.cost),
+                today=cost_shape(totals.today.cost),
             ),
             cache=cache_shape(last.cache) if last else None,
+            budgets=[budget_shape(state) for state in self._budgets],
             context_fill=_context_fill(last),
             message=self._message,
-            text=self._texts(session_usage, session_cost, window_cost),
+            text=self._texts(),
         )
 
-    def _texts(self, session_usage: Usage, session_cost: Cost, window_cost: Cost) -> wire.StatusText:
-        doing = self._doing()
-        short = doing or session_cost.display
+    def _texts(self) -> wire.StatusText:
+        """Money first, and a budget as soon as it is near its end: the shortest text is all that some editors show."""
+        totals, doing = self._totals or _nothing(), self._doing()
+        session = totals.session
+        money = " · ".join([doing or session.cost.display, *(_level(state) for state in self._pressing())])
         model = self._session.model.removeprefix("claude-") if self._session else "Claude"
-        medium = f"{model} · {doing or session_cost.display}"
-        tokens = f"{session_usage.total_tokens:,} tokens, {session_usage.hit_ratio:.0%} cached"
+        tokens = f"{session.usage.total_tokens:,} tokens, {session.usage.hit_ratio:.0%} cached"
+        spans = f"window {totals.window.cost.display} · today {totals.today.cost.display}"
+        budgets = [state.display for state in self._budgets]
         return wire.StatusText(
-            short=short,
-            medium=medium,
-            long=f"{medium} · {tokens} · window {window_cost.display}",
+            short=money,
+            medium=f"{model} · {money}",
+            long=" · ".join([model, doing or session.cost.display, tokens, spans, *budgets]),
         )
+
+    def _pressing(self) -> list[BudgetState]:
+        """The budgets that have reached a warning, the fullest alone."""
+        reached = [state for state in self._budgets if state.state != "ok"]
+        return sorted(reached, key=lambda state: state.level)[-1:]
 
     def _doing(self) -> str:
         if not self._live:
@@ -155,3 +169,13 @@ def _context_fill(last: TurnResult | None) -> float | None:
     if last is None or model is None:
         return None
     return round(min(1.0, last.usage.total_tokens / model.context_window), 4)
+
+
+def _level(state: BudgetState) -> str:
+    return f"{state.scope} {state.level}%"
+
+
+def _nothing() -> Totals:
+    """Before the ledger was first asked."""
+    none = Sums(0, Usage(), Cost.sum(()), 0)
+    return Totals(none, none, none, none)

@@ -7,9 +7,10 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from cmt_lsp.api.errors import CmtError
+from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.server import wire
 from cmt_lsp.server.audience import Audience
-from cmt_lsp.server.shapes import result_shape
+from cmt_lsp.server.turn_shapes import result_shape
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -114,14 +115,26 @@ class Window:
         self.current = session_id
         await self.refresh_status()
 
+    async def origin(self) -> Origin:
+        """For whom this window asks: its current session, or none yet, and its workspace."""
+        session = await self.manager.load(self.current) if self.current else None
+        workspace = session.workspace if session else str(self.workspace or "")
+        return Origin("turn", session.id if session else "", "", workspace or "")
+
     async def refresh_status(self) -> None:
-        """Show the current session as it now stands."""
+        """Show the current session and the money as they now stand."""
         try:
             session = await self.manager.load(self.current) if self.current else None
         except CmtError as error:
             logger.info("The current session cannot be shown: %s", error.kind)
             session = None
         self.status.session_is(session)
+        try:
+            origin = await self.origin()
+            ledger = self.manager.ledger
+            self.status.money_is(await ledger.totals(origin), await ledger.budgets(origin))
+        except CmtError as error:
+            logger.info("The ledger cannot be shown: %s", error.kind)
 
     async def _refresh_status_soon(self) -> None:
         """As `refresh_status`, out of the way of the first text."""

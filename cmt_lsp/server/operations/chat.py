@@ -10,6 +10,7 @@ from cmt_lsp.api.models import resolve_model
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
 from cmt_lsp.server.attachments import context_items, local_path
+from cmt_lsp.server.money_shapes import prediction_shape
 
 if TYPE_CHECKING:
     from cmt_lsp.core.context import Block
@@ -37,7 +38,9 @@ async def retry(
     """Ask the last question again."""
 
     async def start(emit: Listener) -> Turn:
-        return await window.manager.retry(params.session_id, params.turn_id, emit)
+        return await window.manager.retry(
+            params.session_id, params.turn_id, emit, budget_override=override_of(params.budget_override)
+        )
 
     return await window.run_turn(caller, start, wait=waits(caller, params.wait))
 
@@ -66,6 +69,14 @@ async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wi
         tokens=sum(block.estimated_tokens for block in blocks),
         exact=False,
     )
+
+
+async def predict(window: Window, caller: Caller, params: wire.ChatParams) -> wire.Prediction:
+    """What a chat with the same params would use and cost; only the free token counter is asked."""
+    request = await turn_request(window, params)
+    session_id = params.session_id or window.current
+    told = await window.manager.predict(session_id, request, await window.origin())
+    return prediction_shape(told.prediction, effects=told.effects, images=told.images, notices=told.notices)
 
 
 def _preview_block(block: Block) -> wire.PreviewBlock:
@@ -98,7 +109,17 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
         model=params.model,
         max_tokens=params.max_tokens,
         effort=params.effort,
+        budget_override=override_of(params.budget_override),
     )
+
+
+def override_of(asked: bool | str | None) -> str | None:
+    """The person's reason to pass the budgets; None where this is no such act."""
+    if asked is True:
+        return "no reason given"
+    if isinstance(asked, str) and not asked.strip():
+        raise BadParamsError("$.budgetOverride is empty; give a reason, or true.")
+    return asked.strip() if isinstance(asked, str) else None
 
 
 def _image(index: int, image: wire.Image) -> ImageSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 from datetime import UTC, datetime
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp import __version__
 from cmt_lsp.api.errors import CmtError
-from cmt_lsp.api.models import find_model, prices_are_stale, prices_checked_on, resolve_model
+from cmt_lsp.api.models import find_model, price_notices, prices_checked_on, resolve_model
+from cmt_lsp.core.money.schema import FILE_NAME
 from cmt_lsp.core.settings import user_file
 from cmt_lsp.core.state_dir import find_state_dir
 from cmt_lsp.server import wire
 from cmt_lsp.server.wire import DoctorCheck
 
 if TYPE_CHECKING:
+    from cmt_lsp.core.store import Connection
     from cmt_lsp.server.table import Caller
     from cmt_lsp.server.window import Window
 
@@ -23,7 +26,15 @@ if TYPE_CHECKING:
 async def doctor(window: Window, caller: Caller, params: wire.Empty) -> wire.DoctorResult:
     """Every check, none of which costs anything."""
     return wire.DoctorResult(
-        checks=[_server(), _settings(window), _key(window), _model(window), _prices(), await _store(window)]
+        checks=[
+            _server(),
+            _settings(window),
+            _key(window),
+            _model(window),
+            _prices(),
+            await _store(window),
+            await _ledger(window),
+        ]
     )
 
 
@@ -66,7 +77,7 @@ def _model(window: Window) -> DoctorCheck:
     resolved = resolve_model(window.settings.model, datetime.now(UTC).date())
     if resolved.notice:
         return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=resolved.notice)
-    if find_model(resolved.id) is None:
+    if find_model(resolved.id) is None and resolved.id not in own_models():
         advice = "Its price and limits are not known; tokens are shown, and no cost."
         return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=advice)
     return DoctorCheck(name="model", state="ok", detail=resolved.id)
@@ -74,10 +85,10 @@ def _model(window: Window) -> DoctorCheck:
 
 def _prices() -> DoctorCheck:
     detail = f"price table of {prices_checked_on().isoformat()}"
-    if prices_are_stale(datetime.now(UTC).date()):
-        return DoctorCheck(
-            name="prices", state="warn", detail=detail, advice="Update cmt-lsp; prices change."
-        )
+    if own := own_models():
+        detail += f", own prices for {', '.join(own[:5])}{' and others' if len(own) > 5 else ''}"
+    if notices := price_notices():
+        return DoctorCheck(name="prices", state="warn", detail=detail, advice=" ".join(notices))
     return DoctorCheck(name="prices", state="ok", detail=detail)
 
 
@@ -88,3 +99,24 @@ async def _store(window: Window) -> DoctorCheck:
     except CmtError as error:
         return DoctorCheck(name="sessions", state="fail", detail=error.message, advice=error.hint)
     return DoctorCheck(name="sessions", state="ok", detail=f"{len(sessions)} in {folder}")
+
+
+async def _ledger(window: Window) -> DoctorCheck:
+    """Whether money can be booked: a budget stops everything where it cannot."""
+    ledger = window.manager.ledger
+    try:
+        budgets = await ledger.budgets(await window.origin())
+        journal = await asyncio.wrap_future(ledger.read(_journal_mode))
+    except CmtError as error:
+        return DoctorCheck(name="ledger", state="fail", detail=error.message, advice=error.hint)
+    limits = ", ".join(budget.display for budget in budgets) or "no budget is set"
+    detail = f"{find_state_dir(os.environ) / FILE_NAME}, journal {journal}, days in {ledger.zone_name}; {limits}"
+    reached = [budget for budget in budgets if budget.state == "exceeded"]
+    if not reached:
+        return DoctorCheck(name="ledger", state="ok", detail=detail)
+    advice = f"The {reached[0].scope} budget is spent; raise it with `cmt-lsp budget set`."
+    return DoctorCheck(name="ledger", state="warn", detail=detail, advice=advice)
+
+
+def _journal_mode(connection: Connection) -> str:
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])

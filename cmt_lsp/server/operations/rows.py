@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.server import wire
-from cmt_lsp.server.operations import auth, chat, doctor, models, sessions
+from cmt_lsp.server.operations import auth, budget, chat, doctor, models, sessions, usage
 from cmt_lsp.server.table import Operation
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ TABLE = (
     Row("cmt/cancel", wire.CancelParams, wire.CancelResult, chat.cancel),
     Row("cmt/retry", wire.RetryParams, wire.TurnResult | wire.TurnAccepted, chat.retry),
     Row("cmt/preview", wire.ChatParams, wire.PreviewResult, chat.preview),
+    Row("cmt/predict", wire.ChatParams, wire.Prediction, chat.predict),
     Row("cmt/session/create", wire.SessionCreateParams, wire.Session, sessions.create),
     Row("cmt/session/list", wire.SessionListParams, wire.SessionListResult, sessions.list_sessions),
     Row("cmt/session/get", wire.SessionGetParams, wire.SessionGetResult, sessions.get),
@@ -40,6 +41,9 @@ TABLE = (
     Row("cmt/session/clear", wire.SessionParams, wire.Session, sessions.clear),
     Row("cmt/session/delete", wire.SessionParams, wire.Empty, sessions.delete),
     Row("cmt/session/export", wire.SessionExportParams, wire.SessionExportResult, sessions.export),
+    Row("cmt/budget/get", wire.Empty, wire.BudgetsResult, budget.get),
+    Row("cmt/budget/set", wire.BudgetSetParams, wire.BudgetsResult, budget.set_limit),
+    Row("cmt/usage", wire.UsageParams, wire.UsageReport, usage.usage),
     Row("cmt/models", wire.ModelsParams, wire.ModelsResult, models.models),
     Row("cmt/auth/set", wire.AuthSetParams, wire.Empty, auth.set_key),
     Row("cmt/auth/status", wire.Empty, wire.AuthStatusResult, auth.status),

@@ -1,0 +1,281 @@
+"""Meter: books every attempt of one turn, from the gate it passes before it leaves to what it is charged in the end.
+
+One meter has at most one attempt under way. Nothing here decides what may be spent; the ledger does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import BudgetExceededError, CmtError
+from cmt_lsp.api.models import Cost, cost_of
+from cmt_lsp.api.request import Retrying
+from cmt_lsp.api.stream import MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.identity import new_id
+from cmt_lsp.core.money.attempt import Claim, Settlement
+from cmt_lsp.core.money.ceiling import ceiling_of, prompt_estimate
+from cmt_lsp.core.money.prediction import Outlook, predict
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from concurrent.futures import Future
+
+    from cmt_lsp.api.errors import Billed
+    from cmt_lsp.api.request import ClientEvent, MessageRequest
+    from cmt_lsp.core.money.attempt import FinalState, Granted, Origin, Settled
+    from cmt_lsp.core.money.ledger import Ledger
+    from cmt_lsp.core.money.prediction import Prediction
+
+FREE = Cost(0, 0, None, estimated=False)
+"""The cost of an attempt that was refused or never left."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The attempt under way."""
+
+    claim: Claim
+    granted: Granted
+    started_at: float
+    departed: bool = False
+    told: Usage | None = None
+    """The endpoint's own last word on its usage."""
+    text_bytes: int = 0
+    thinking_bytes: int = 0
+
+
+class Meter:
+    """Books the attempts of one turn; it is the gate that the client's requests pass."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        origin: Origin,
+        clock: Callable[[], float],
+        override: str | None = None,
+        tell: Callable[[Prediction], None] = lambda _: None,
+    ) -> None:
+        """`override` is the person's reason to let this turn pass the budgets; `clock` gives seconds since 1970.
+
+        `tell` hears what is expected of the turn, once, as soon as it may leave.
+        """
+        self._tell = tell
+        self._ledger = ledger
+        self._origin = origin
+        self._clock = clock
+        self._override = override
+        self._request: MessageRequest | None = None
+        self._count: Callable[[MessageRequest], Awaitable[int | None]] | None = None
+        self._outlook = Outlook()
+        self._number = 0
+        self._open: _Attempt | None = None
+        self._promised: tuple[Claim, Granted] | None = None
+        self._spent: list[tuple[Usage, Cost]] = []
+        self._settling: list[Future[Settled]] = []
+        self.prediction: Prediction | None = None
+        """What was expected of the turn when its first attempt was let through."""
+        self.notices: list[str] = []
+
+    # Before and while an attempt runs
+
+    def aim(
+        self,
+        request: MessageRequest,
+        count: Callable[[MessageRequest], Awaitable[int | None]] | None,
+        outlook: Outlook,
+    ) -> None:
+        """What the next attempts ask; `count` asks the endpoint to count the prompt, where a budget is tight."""
+        self._request, self._count, self._outlook = request, count, outlook
+
+    def claim(self, counted: int | None = None) -> Claim:
+        """What the next attempt needs of the ledger; `counted` is the prompt by the endpoint's own count."""
+        request = self._request
+        if request is None:
+            raise AssertionError("an attempt is claimed for a request")
+        now = self._clock()
+        return Claim(
+            attempt_id=new_id(now),
+            origin=self._origin,
+            model=request.model,
+            number=self._number + 1,
+            max_tokens=request.max_tokens,
+            ceiling=ceiling_of(request, counted, datetime.fromtimestamp(now, UTC)),
+            raw_input_tokens=prompt_estimate(request),
+            counted_input_tokens=counted,
+            warm_tokens=self._outlook.warm_tokens,
+            lifetime=self._outlook.lifetime,
+            override=self._override,
+        )
+
+    async def counted(self) -> int | None:
+        """The endpoint's own count of the prompt; None where it cannot tell."""
+        if self._count is None or self._request is None:
+            return None
+        with suppress(CmtError):
+            return await self._count(self._request)
+        return None
+
+    def promise(self, claim: Claim, granted: Granted) -> None:
+        """The next attempt was reserved together with others: the gate lets it pass."""
+        self._promised = (claim, granted)
+
+    async def admit(self, number: int) -> int:
+        """Reserve the next attempt: the most tokens it may answer with; BudgetExceededError, LedgerUnavailableError."""
+        claim, granted = self._take_promise() or await self._reserve()
+        self._number = claim.number
+        self._open = _Attempt(claim, granted, self._clock())
+        self.notices += [notice for notice in granted.notices if notice not in self.notices]
+        if self.prediction is None:
+            moment = datetime.fromtimestamp(self._open.started_at, UTC)
+            self.prediction = predict(
+                claim.model, granted.expected, granted.max_tokens, self._outlook, moment
+            )
+            self._tell(self.prediction)
+        return granted.max_tokens
+
+    def departed(self, number: int) -> None:
+        """The attempt left this machine: from here on it may be charged."""
+        if self._open is not None:
+            self._open.departed = True
+
+    def hear(self, event: ClientEvent) -> None:
+        """Take one event of the client, before anybody is told of it."""
+        attempt = self._open
+        match event:
+            case MessageStarted(usage=usage) if attempt:
+                attempt.told = usage
+                self._ledger.streaming(attempt.claim.attempt_id, usage, self.price(usage))
+            case UsageUpdated(usage=usage) if attempt:
+                attempt.told = usage
+            case TextDelta(text) if attempt:
+                attempt.text_bytes += len(text) if text.isascii() else len(text.encode())
+            case ThinkingDelta(text) if attempt:
+                attempt.thinking_bytes += len(text.encode())
+            case Retrying(billed=billed):
+                self.failed(billed)
+
+    # The account
+
+    def charged(self, billed: Billed = "unknown") -> Usage:
+        """What the attempt under way used as far as can be known, if it ended now.
+
+        With the endpoint's word on the prompt, the answer is counted by its size and the model's own bytes a token.
+        Without it, an attempt that left is charged its expected prompt, and one that did not, nothing.
+        """
+        attempt = self._open
+        if attempt is None:
+            return Usage()
+        expected = attempt.granted.expected
+        if attempt.told is not None:
+            received = ceil((attempt.text_bytes + attempt.thinking_bytes) / expected.bytes_per_token)
+            output = max(attempt.told.output_tokens, received)
+            return replace(attempt.told, output_tokens=output, estimated=True)
+        if not attempt.departed or billed == "nothing":
+            return Usage()
+        return Usage(input_tokens=expected.input_tokens, estimated=True)
+
+    def price(
+        self,
+        usage: Usage,
+        *,
+        model: str | None = None,
+        labels: tuple[str | None, str | None, str | None] = (None,) * 3,
+    ) -> Cost:
+        """The price of the attempt under way at the moment it started; `labels` are speed, geo and service tier."""
+        attempt = self._open
+        if attempt is None or usage == Usage():
+            return FREE
+        speed, geo, tier = labels
+        moment = datetime.fromtimestamp(attempt.started_at, UTC)
+        return cost_of(model or attempt.claim.model, usage, moment, speed=speed, geo=geo, service_tier=tier)
+
+    def failed(self, billed: Billed) -> None:
+        """The attempt under way failed, and another one may follow."""
+        usage = self.charged(billed)
+        self.settle("failed", usage, self.price(usage))
+
+    def settle(self, state: FinalState, usage: Usage, cost: Cost) -> None:
+        """The attempt under way ended; handed to the ledger without awaiting. Nothing where there is none."""
+        attempt, self._open = self._open, None
+        if attempt is not None:
+            self._spent.append((usage, cost))
+            self._book(attempt.claim, state, usage, cost, attempt.text_bytes)
+        elif promise := self._take_promise():
+            self._book(promise[0], "cancelled", Usage(), FREE)
+
+    @property
+    def spent(self) -> tuple[Usage, Cost]:
+        """The sum over the attempts that ended."""
+        usage = sum((usage for usage, _ in self._spent), Usage())
+        return usage, Cost.sum(cost for _, cost in self._spent)
+
+    def when_durable(self, then: Callable[[], None]) -> None:
+        """Call `then` once the ledger has taken in all that was settled; perhaps on the ledger's thread, at once."""
+        if not self._settling:
+            then()
+            return
+        self._settling[-1].add_done_callback(lambda _: then())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the ledger had to say when it settled; complete once everything is durable."""
+        return tuple(
+            dict.fromkeys(
+                notice for future in self._settling if future.done() for notice in future.result().notices
+            )
+        )
+
+    # Inside
+
+    def _take_promise(self) -> tuple[Claim, Granted] | None:
+        promise, self._promised = self._promised, None
+        return promise
+
+    async def _reserve(self) -> tuple[Claim, Granted]:
+        """Reserve with an upper bound of the prompt; only where that does not fit, ask the endpoint to count.
+
+        Counting costs a round trip, and the bound suffices until a budget is nearly spent.
+        """
+        claim = self.claim()
+        try:
+            (granted,) = await self._ledger.reserve([claim])
+        except BudgetExceededError:
+            if (counted := await self.counted()) is None:
+                raise
+        else:
+            if granted.max_tokens == claim.max_tokens:
+                return claim, granted
+            if (counted := await self.counted()) is None:
+                return claim, granted
+            self._book(claim, "cancelled", Usage(), FREE)
+        claim = self.claim(counted)
+        (granted,) = await self._ledger.reserve([claim])
+        return claim, granted
+
+    def _book(self, claim: Claim, state: FinalState, usage: Usage, cost: Cost, text_bytes: int = 0) -> None:
+        settlement = Settlement(claim.attempt_id, state, self._clock(), usage, cost, text_bytes)
+        self._settling.append(self._ledger.settle([settlement]))
+
+
+async def reserve_jointly(ledger: Ledger, meters: Sequence[Meter]) -> None:
+    """Reserve the first attempt of several meters, all or none; BudgetExceededError, LedgerUnavailableError.
+
+    As for one, the endpoint is asked to count only where the upper bounds do not fit.
+    """
+    claims = [meter.claim() for meter in meters]
+    try:
+        granted = await ledger.reserve(claims)
+    except BudgetExceededError:
+        counts = await asyncio.gather(*(meter.counted() for meter in meters))
+        if None in counts:
+            raise
+        claims = [meter.claim(counted) for meter, counted in zip(meters, counts, strict=True)]
+        granted = await ledger.reserve(claims)
+    for meter, claim, grant in zip(meters, claims, granted, strict=True):
+        meter.promise(claim, grant)
