@@ -60,7 +60,7 @@ def show_session(which: str, command: Sequence[str] | None = None) -> int:
     """Print a session's questions and answers; the exit code."""
 
     async def talk(window: Window) -> int:
-        session = await _find(window, which)
+        session = await find_session(window, which)
         found = await window.ask("cmt/session/get", {"sessionId": session["id"]})
         sys.stdout.write(f"# {one_line(session['name'])} ({one_line(session['id'])})\n")
         for turn in found.get("turns", []):
@@ -75,7 +75,7 @@ def export_session(which: str, form: str, command: Sequence[str] | None = None) 
     """Print a session as one document, `markdown` or `json`; the exit code."""
 
     async def talk(window: Window) -> int:
-        session = await _find(window, which)
+        session = await find_session(window, which)
         made = await window.ask("cmt/session/export", {"sessionId": session["id"], "format": form})
         sys.stdout.write(clean(made["text"]) if sys.stdout.isatty() else str(made["text"]))
         return 0
@@ -87,7 +87,7 @@ def delete_session(which: str, command: Sequence[str] | None = None) -> int:
     """Delete a session for good; the exit code."""
 
     async def talk(window: Window) -> int:
-        session = await _find(window, which)
+        session = await find_session(window, which)
         await window.ask("cmt/session/delete", {"sessionId": session["id"]})
         sys.stderr.write(f"Deleted {one_line(session['name'])} ({one_line(session['id'])}).\n")
         return 0
@@ -95,7 +95,7 @@ def delete_session(which: str, command: Sequence[str] | None = None) -> int:
     return run_in_window(talk, command)
 
 
-async def _find(window: Window, which: str) -> Mapping[str, Any]:
+async def find_session(window: Window, which: str) -> Mapping[str, Any]:
     """The session with this id, or beginning of one, or name: in this folder first, then anywhere."""
     named: list[Mapping[str, Any]] = []
     for scope in ("workspace", "all"):

@@ -177,15 +177,14 @@ def _part(left: float, width: float, top: float, bottom: float, colour: str) -> 
 
 
 def _days(found: Sequence[Column], height: float) -> list[Markup]:
-    """Labels below, evenly spaced; the first and the last column have one."""
+    """Labels below at even distances, counted from the newest column."""
     count = len(found)
-    places = sorted({round(index * (count - 1) / (TICKS - 1)) for index in range(TICKS)})
     labels = []
-    for place in places:
+    for number, place in enumerate(range(count - 1, -1, -max(1, -(-(count - 1) // (TICKS - 1))))):
         x = 100 * (place + 0.5) / count
-        anchor = "start" if x < 8 else "end" if x > 92 else "middle"
-        at = 0.0 if anchor == "start" else 100.0 if anchor == "end" else x
-        rank = "optional" if len(places) == TICKS and places.index(place) % 2 else None
+        anchor = "start" if x < 6 else "end" if x > 94 else "middle"
+        at = {"start": 0.0, "end": 100.0, "middle": x}[anchor]
+        rank = "optional" if number % 2 else None
         labels.append(
             element("text", found[place].name, x=_percent(at), y=height - 6, text_anchor=anchor, class_=rank)
         )

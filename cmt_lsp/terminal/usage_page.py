@@ -108,11 +108,12 @@ def _tiles(total: Figures, data: PageData) -> Markup:
     """The totals; the first one is what people open the page for."""
     digits = decimals_for([total.cost])
     busy = len(data.whole["groups"])
-    daily = usd(total.cost // busy, decimals_for([total.cost // busy]))
+    daily = total.cost // busy
+    each = "on one day" if busy == 1 else f"{usd(daily, decimals_for([daily]))} on each of {busy} busy days"
     saved = usd(total.saved, decimals_for([total.saved]))
     tiles: list[tuple[str, str, str]] = [
-        ("Spent", joined(*signed(spent(total, digits))), f"{daily} on each of {counted(busy, 'busy day')}"),
-        ("Saved by caching", saved, f"{total.hit_ratio:.0%} of the prompts read from the cache"),
+        ("Spent", joined(*signed(spent(total, digits))), each),
+        ("Saved by caching", saved, f"{total.hit_ratio:.0%} of prompts read from it"),
         ("Requests", f"{total.requests:,}", f"in {counted(data.whole['sessions'], 'session')}"),
         (
             "Tokens",

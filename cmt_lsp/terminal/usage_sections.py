@@ -191,7 +191,13 @@ def token_use(time: Timeline) -> Markup:
     return _section(
         title,
         columns(title, words, parts, _rounded_tokens),
-        legend([(colour, words, tokens(getattr(total, name))) for name, colour, words in TOKEN_CLASSES]),
+        legend(
+            [
+                (colour, words, tokens(used))
+                for name, colour, words in TOKEN_CLASSES
+                if (used := getattr(total, name))
+            ]
+        ),
         folded(
             table(
                 title,
