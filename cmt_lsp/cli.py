@@ -152,6 +152,23 @@ def _check_ledger(options: Namespace) -> int:
     return check(mend=options.mend)
 
 
+def _usage(options: Namespace) -> int:
+    from cmt_lsp.terminal.usage import Wish, run
+
+    return run(
+        Wish(
+            by=options.by,
+            first=getattr(options, "from"),
+            last=options.to,
+            workspace=options.workspace,
+            session=options.session,
+            form="json" if options.json else "csv" if options.csv else "screen",
+            page=options.html,
+            no_color=options.no_color,
+        )
+    )
+
+
 def _doctor(options: Namespace) -> int:
     from cmt_lsp.terminal.doctor import examine
 
@@ -194,6 +211,7 @@ def _parser() -> ArgumentParser:
     _finish(models, _models)
     _add_budget(commands)
     _add_ledger(commands)
+    _add_usage(commands)
     _finish(_command(commands, "doctor", "check the installation; costs nothing"), _doctor)
     _add_simulate(commands)
     return parser
@@ -267,6 +285,25 @@ def _add_ledger(commands: _SubParsersAction[ArgumentParser]) -> None:
     check = _command(verbs, "check", "look whether the ledger is sound; 1 where it is not")
     check.add_argument("--mend", action="store_true", help="make its sums anew before")
     check.set_defaults(command=_check_ledger)
+
+
+def _add_usage(commands: _SubParsersAction[ArgumentParser]) -> None:
+    usage = _command(commands, "usage", "what was spent, by day, model, workspace or session")
+    usage.add_argument(
+        "--by",
+        choices=("day", "model", "workspace", "session"),
+        help="this one table; in JSON and CSV the groups",
+    )
+    usage.add_argument("--from", metavar="DAY", help="first day, as YYYY-MM-DD")
+    usage.add_argument("--to", metavar="DAY", help="last day, as YYYY-MM-DD")
+    whose = usage.add_mutually_exclusive_group()
+    whose.add_argument("--workspace", metavar="PATH", help="of this folder")
+    whose.add_argument("--session", metavar="ID|NAME", help="of this session")
+    form = usage.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the report as JSON")
+    form.add_argument("--csv", action="store_true", help="print one line for each group")
+    form.add_argument("--html", metavar="FILE", help="write a page with charts")
+    _finish(usage, _usage)
 
 
 def _add_simulate(commands: _SubParsersAction[ArgumentParser]) -> None:
