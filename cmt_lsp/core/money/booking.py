@@ -7,17 +7,18 @@ can spend the same dollar.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from cmt_lsp.core.money.attempt import Granted, Origin
 from cmt_lsp.core.money.budget import Refusal, fit
 from cmt_lsp.core.money.budget_rows import budget_states, due_warnings
 from cmt_lsp.core.money.entry import Closing, Hearing, Opening, lost_opening, opening_of
-from cmt_lsp.core.money.prediction import expect
+from cmt_lsp.core.money.prediction import past_of
 from cmt_lsp.core.money.schema import TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.budget import BudgetState, Fit, Limit
     from cmt_lsp.core.money.entry import Entry, Moment
     from cmt_lsp.core.money.holder import Holder
+    from cmt_lsp.core.money.prediction import Past
     from cmt_lsp.core.store import Connection
 
 _LIVE = "state IN ('reserved', 'streaming')"
@@ -69,8 +71,9 @@ def reserve(
     if isinstance(fitted, Refusal):
         return fitted
     notices = (fitted.notice,) if fitted.notice else ()
+    past = cache(partial(past_of, connection))  # a batch has thousands of claims with one past
     granted = tuple(
-        Granted(claim.attempt_id, most, hold, _expected(connection, claim, most), notices)
+        Granted(claim.attempt_id, most, hold, _expected(past, claim, most), notices)
         for claim, most, hold in zip(claims, fitted.max_tokens, fitted.hold_nano, strict=True)
     )
     openings = tuple(
@@ -120,15 +123,9 @@ def _fit(
     return fit(claims, {claim.attempt_id: by_origin[claim.origin] for claim in claims})
 
 
-def _expected(connection: Connection, claim: Claim, max_tokens: int) -> Expected:
-    return expect(
-        connection,
-        claim.origin,
-        claim.model,
-        claim.raw_input_tokens,
-        claim.counted_input_tokens,
-        max_tokens,
-    )
+def _expected(past: Callable[[str, str], Past], claim: Claim, max_tokens: int) -> Expected:
+    known = past(claim.origin.session_id, claim.model)
+    return known.expect(claim.raw_input_tokens, claim.counted_input_tokens, max_tokens)
 
 
 def _budgets_of_row(

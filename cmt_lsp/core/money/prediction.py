@@ -59,7 +59,10 @@ _OF_SESSION = "session_id = ? AND +model = ?"
 class Past:
     """What own history says of one session and one model; read once, it serves any number of attempts."""
 
-    answers: tuple[Observed, ...]
+    p50: int | None
+    p90: int | None
+    """Tokens of the next answer; None where all that is known is that answers reach their limits."""
+    largest: int
     basis: Basis
     ratio: float
     """Real prompt tokens for each one of the rule of thumb."""
@@ -75,23 +78,33 @@ class Past:
 
         The prompt is the endpoint's count where there is one, else the rule of thumb times the ratio of earlier prompts.
         """
-        p50, p90 = _lengths(self.answers, max_tokens)
         counted = counted_input_tokens
         return Expected(
             input_tokens=round(raw_input_tokens * self.ratio) if counted is None else counted,
             exact=counted is not None,
-            output_p50=p50,
-            output_p90=p90,
+            output_p50=self._within(self.p50, max_tokens),
+            output_p90=self._within(self.p90, max_tokens),
             basis=self.basis,
             bytes_per_token=self.bytes_per_token,
         )
+
+    def _within(self, length: int | None, max_tokens: int | None) -> int:
+        if max_tokens is None:
+            return self.largest if length is None else length
+        return max_tokens if length is None else min(length, max_tokens)
 
 
 def past_of(connection: Connection, session_id: str, model: str) -> Past:
     """The session's own answers and prompts count first, then those of the model, then all."""
     answers, basis = _answers(connection, session_id, model)
+    p50, p90 = (
+        (next_quantile(answers, 0.5), next_quantile(answers, 0.9))
+        if answers
+        else (FIRST_GUESS_P50, FIRST_GUESS_P90)
+    )
+    largest = max((answer.value for answer in answers), default=0)
     ratio = _ratio(connection, session_id, model)
-    return Past(tuple(answers), basis, ratio, _bytes_per_token(connection, model))
+    return Past(p50, p90, largest, basis, ratio, _bytes_per_token(connection, model))
 
 
 def expect(
@@ -126,18 +139,6 @@ def _newest_answers(connection: Connection, which: str, *keys: str) -> list[Obse
         keys,
     )
     return [Observed(output, cut=limit is not None and output >= limit) for output, limit in rows]
-
-
-@lru_cache(maxsize=64)
-def _lengths(answers: tuple[Observed, ...], max_tokens: int | None) -> tuple[int, int]:
-    """The p50 and p90 of the next answer, within its limit."""
-    if answers:
-        largest = max_tokens if max_tokens is not None else max(answer.value for answer in answers)
-        found = (next_quantile(answers, 0.5), next_quantile(answers, 0.9))
-        p50, p90 = (largest if value is None else value for value in found)
-    else:
-        p50, p90 = FIRST_GUESS_P50, FIRST_GUESS_P90
-    return (p50, p90) if max_tokens is None else (min(p50, max_tokens), min(p90, max_tokens))
 
 
 def _ratio(connection: Connection, session_id: str, model: str) -> float:
