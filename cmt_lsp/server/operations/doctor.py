@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp import __version__
 from cmt_lsp.api.errors import CmtError
-from cmt_lsp.api.models import find_model, price_notices, prices_checked_on, resolve_model
+from cmt_lsp.api.models import find_model, own_models, price_notices, prices_checked_on, resolve_model
 from cmt_lsp.core.money.schema import FILE_NAME
 from cmt_lsp.core.settings import user_file
 from cmt_lsp.core.state_dir import find_state_dir
@@ -78,7 +78,7 @@ def _model(window: Window) -> DoctorCheck:
     if resolved.notice:
         return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=resolved.notice)
     if find_model(resolved.id) is None and resolved.id not in own_models():
-        advice = "Its price and limits are not known; tokens are shown, and no cost."
+        advice = "Its price is not known: tokens are shown, and no cost, until prices.toml names one."
         return DoctorCheck(name="model", state="warn", detail=resolved.id, advice=advice)
     return DoctorCheck(name="model", state="ok", detail=resolved.id)
 
