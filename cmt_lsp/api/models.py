@@ -97,9 +97,15 @@ def all_models() -> tuple[Model, ...]:
     return packaged_table().models
 
 
-def own_models() -> Mapping[str, OwnModel]:
-    """The models of the person's own price list, by the names that it gives them."""
-    return _own().models
+def own_models() -> tuple[str, ...]:
+    """Every name in the person's own price list."""
+    return tuple(_own().models)
+
+
+def unlisted_models() -> tuple[str, ...]:
+    """Those of them that no packaged model goes by."""
+    table = packaged_table()
+    return tuple(name for name in own_models() if name not in table.by_name and name not in table.corrections)
 
 
 def prices_checked_on() -> date:
@@ -171,10 +177,15 @@ def price_in_force(model_id: str, at: datetime, prompt_tokens: int) -> PriceRow 
     A moment before the first list takes the first list: the clock is wrong then, not the price. `at` is aware;
     a list starts at midnight UTC. The person's own rows come first.
     """
+    return row_for(prices_in_force(model_id, at), prompt_tokens)
+
+
+def prices_in_force(model_id: str, at: datetime) -> tuple[PriceRow, ...]:
+    """The whole list of a model at a moment, a row for each tier, shortest prompts first."""
     own, model = _own_model(model_id), find_model(model_id)
     day = at.astimezone(UTC).date()
     rows = list_in_force(own.prices if own else (), model.prices if model else (), day)
-    return row_for(rows, prompt_tokens)
+    return tuple(sorted(rows, key=lambda row: row.above_prompt_tokens))
 
 
 def cost_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.terminal.render import one_line
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 CLASSES = ("input", "output", "write5m", "write1h", "read")
 
 
+LEGEND = "USD per million tokens; * is the default; cache: the shortest prompt that is cached."
+NARROWEST = 12  # columns of a name, below which figures give way
+OWN = "+ is priced by prices.toml."
+
+
 def show_models(*, refresh: bool, no_color: bool, command: Sequence[str] | None = None) -> int:
     """Print the table of models; `refresh` asks the endpoint which of them it serves. The exit code."""
 
@@ -23,12 +29,11 @@ def show_models(*, refresh: bool, no_color: bool, command: Sequence[str] | None 
         screen = console(no_color=no_color)
         models = found.get("models", [])
         screen.print(_models_table([one for one in models if one["lifecycle"] != "retired"], served=refresh))
-        screen.print("USD per million tokens; * is the default; cache: the shortest prompt that is cached.")
+        screen.print(f"{LEGEND} {OWN}" if any(_is_own(one) for one in models) else LEGEND)
         for notice in found.get("notices") or []:
-            screen.print(f"note: {one_line(notice)}")
-        for model in models:
-            if model["lifecycle"] in ("deprecated", "retired"):
-                screen.print(one_line(_farewell(model)), style="dim", soft_wrap=True)
+            screen.print(f"note: {one_line(notice)}", soft_wrap=True)
+        if leaving := [one for one in models if _is_leaving(one)]:
+            screen.print(_leaving_table(leaving))
         return 0
 
     return run_in_window(talk, command)
@@ -36,10 +41,13 @@ def show_models(*, refresh: bool, no_color: bool, command: Sequence[str] | None 
 
 def _models_table(models: Sequence[Mapping[str, Any]], *, served: bool) -> Table:
     prices = (">input", ">output", ">w 5m", ">w 1h", ">read")
-    made = table("=model", *prices, ">context", ">answer", ">cache", *([">served"] if served else []))
+    made = table("model", *prices, ">context", ">answer", ">cache", *([">served"] if served else []))
+    made.columns[
+        0
+    ].overflow = "fold"  # a long name goes on below; a figure that is cut would be another figure
     for model in models:
-        row = [f"{model['id']}{' *' if model.get('default') else ''}"]
-        row += [_per_million(price) for price in _first_price(model)]
+        row = [f"{model['id']}{' *' if model.get('default') else ''}{' +' if _is_own(model) else ''}"]
+        row += _first_price(model)
         row += [_size(model.get(name)) for name in ("contextWindow", "maxOutput", "cacheMinimum")]
         row += [_served(model.get("served"))] if served else []
         made.add_row(*(one_line(cell) for cell in row))
@@ -49,15 +57,48 @@ def _models_table(models: Sequence[Mapping[str, Any]], *, served: bool) -> Table
     return made
 
 
-def _first_price(model: Mapping[str, Any]) -> list[int | None]:
+def _leaving_table(models: Sequence[Mapping[str, Any]]) -> Table:
+    """The models to turn away from: the next to go first, those that are gone last."""
+    made = table("=no longer, or not for long", "=served until", "=use instead")
+    ahead = [one for one in models if one["lifecycle"] != "retired"]
+    gone = [one for one in models if one["lifecycle"] == "retired"]
+    for model in (*sorted(ahead, key=_last_day), *sorted(gone, key=_last_day, reverse=True)):
+        made.add_row(*(one_line(cell) for cell in (model["id"], _until(model), model.get("successor") or "")))
+    return made
+
+
+def _is_own(model: Mapping[str, Any]) -> bool:
+    return any(price.get("own") for price in model["prices"])
+
+
+def _is_leaving(model: Mapping[str, Any]) -> bool:
+    return model["lifecycle"] in ("deprecated", "retired") or bool(model.get("retiresNotBefore"))
+
+
+def _last_day(model: Mapping[str, Any]) -> str:
+    return str(model.get("retiresAt") or model.get("retiresNotBefore") or "")
+
+
+def _until(model: Mapping[str, Any]) -> str:
+    if model["lifecycle"] == "retired":
+        return str(model.get("retiresAt") or "gone")
+    if model.get("retiresAt"):
+        return str(model["retiresAt"])
+    earliest = str(model.get("retiresNotBefore") or "")
+    return (
+        f"at least {earliest}" if earliest > f"{datetime.now(UTC):%Y-%m-%d}" else f"any day since {earliest}"
+    )
+
+
+def _first_price(model: Mapping[str, Any]) -> list[str]:
     prices = model["prices"]
-    return [prices[0][name] if prices else None for name in CLASSES]
+    if not prices:
+        return ["unpriced", *[""] * (len(CLASSES) - 1)]
+    return [_per_million(prices[0][name]) for name in CLASSES]
 
 
-def _per_million(nano_usd: int | None) -> str:
+def _per_million(nano_usd: int) -> str:
     """Nano-dollars per token are thousandths of a dollar per million tokens."""
-    if nano_usd is None:
-        return "?"
     text = f"{nano_usd / 1000:.3f}"
     return text[:-1] if text.endswith("0") else text
 
@@ -74,11 +115,3 @@ def _size(count: int | None) -> str:
 
 def _served(answer: bool | None) -> str:
     return "?" if answer is None else "yes" if answer else "no"
-
-
-def _farewell(model: Mapping[str, Any]) -> str:
-    when = model.get("retiresAt")
-    text = f"{model['id']} is retired{f' since {when}' if when else ''}"
-    if model["lifecycle"] == "deprecated":
-        text = f"{model['id']} is deprecated{f' and served until {when}' if when else ''}"
-    return text + (f"; use {model['successor']}" if model.get("successor") else "")

@@ -164,22 +164,71 @@ def test_models_have_prices_per_million_and_their_lifecycle(
     shown = rows(capsys.readouterr().out)
     assert ["claude-new", "*", "3.00", "15.00", "3.75", "6.00", "0.075", "1M", "128K", "512"] in shown
     assert ["above", "200K", "6.00", "15.00", "3.75", "6.00", "0.075"] in shown
-    old = ["claude-old", "?", "?", "?", "?", "?", "?", "?", "?"]
-    assert old in shown
-    assert [
-        "claude-old",
-        "is",
-        "deprecated",
-        "and",
-        "served",
-        "until",
-        "2026-11-30;",
-        "use",
-        "claude-new",
-    ] in shown
-    assert ["claude-gone", "is", "retired", "since", "2025-01-01"] in shown
-    assert not any(row[0] == "claude-gone" and "?" in row for row in shown)
+    assert ["claude-old", "unpriced", "?", "?", "?"] in shown
     assert ["note:", "The", "prices", "are", "100", "days", "old."] in shown
+
+
+def test_models_that_go_are_listed_with_their_day_and_what_to_use_the_next_to_go_first(
+    scripted: Scripted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def model(name: str, lifecycle: str, **more: object) -> dict[str, Any]:
+        return {
+            "id": name,
+            "displayName": name,
+            "prices": [],
+            "lifecycle": lifecycle,
+            "default": False,
+            **more,
+        }
+
+    found = {
+        "models": [
+            model("stays", "active"),
+            model("may-go", "active", retiresNotBefore="2999-01-01", successor="stays"),
+            model("may-go-now", "active", retiresNotBefore="2020-01-01", successor="stays"),
+            model("goes", "deprecated", retiresAt="2998-12-31", successor="stays"),
+            model("long-gone", "retired", retiresAt="2024-01-01", successor="stays"),
+            model("just-gone", "retired", retiresAt="2025-01-01"),
+            model("gone-some-day", "retired", successor="stays"),
+        ]
+    }
+    server = scripted({"cmt/models": [["result", found]]})
+
+    assert show_models(refresh=False, no_color=True, command=server.command) == 0
+
+    out = capsys.readouterr().out
+    assert rows(out.split("use instead")[1])[1:] == [
+        ["may-go-now", "any", "day", "since", "2020-01-01", "stays"],
+        ["goes", "2998-12-31", "stays"],
+        ["may-go", "at", "least", "2999-01-01", "stays"],
+        ["just-gone", "2025-01-01"],
+        ["long-gone", "2024-01-01", "stays"],
+        ["gone-some-day", "gone", "stays"],
+    ]
+    assert "gone" not in out.split("USD per million")[0]
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_a_price_is_never_cut_for_a_long_name(
+    scripted: Scripted, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    price = {"abovePromptTokens": 0, "input": 10_000, "output": 37_500, "write5m": 12_500, "write1h": 20_000, "read": 625, "validFrom": "1970-01-01", "own": True}  # fmt: skip
+    name = "anthropic/claude-with-a-long-name-20261122"
+    found = {
+        "models": [
+            {"id": name, "displayName": name, "prices": [price], "lifecycle": "unknown", "default": True}
+        ]
+    }
+    server = scripted({"cmt/models": [["result", found]]})
+    monkeypatch.setattr("cmt_lsp.terminal.tables.PIPED_WIDTH", columns)
+
+    show_models(refresh=False, no_color=True, command=server.command)
+
+    out = capsys.readouterr().out
+    for figure in ("10.00", "37.50", "12.50", "20.00", "0.625"):
+        assert f" {figure} " in out
+    assert name in "".join(line.split()[0] for line in out.splitlines()[3:] if line.strip())
+    assert "+ is priced by prices.toml" in out
 
 
 @pytest.mark.parametrize(("state", "sign", "code"), [("ok", "✓", 0), ("warn", "!", 0), ("fail", "✗", 1)])

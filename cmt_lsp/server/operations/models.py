@@ -5,11 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.models import Model, all_models, find_model, price_in_force
-from cmt_lsp.api.price_list import PriceRow
+from cmt_lsp.api.models import (
+    Model,
+    all_models,
+    find_model,
+    limits_of,
+    price_notices,
+    prices_in_force,
+    unlisted_models,
+)
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from cmt_lsp.api.price_list import PriceRow
     from cmt_lsp.server.table import Caller
     from cmt_lsp.server.window import Window
 
@@ -17,46 +27,69 @@ LIFECYCLES = ("active", "deprecated", "retired")
 
 
 async def models(window: Window, caller: Caller, params: wire.ModelsParams) -> wire.ModelsResult:
-    """Every known model, current ones first; after a refresh also those that only the endpoint knows."""
-    default = window.settings.model
+    """Every known model, current ones first, then those of the person's own price list and the default.
+
+    After a refresh also those that only the endpoint knows.
+    """
+    notices = list(price_notices())
+    listed = await window.manager.served_models() if params.refresh else None
+    if params.refresh and listed is None:
+        notices.append(
+            "This endpoint does not list its models; the table shows what is known of Anthropic's."
+        )
+    names = None if listed is None else [str(entry["id"]) for entry in listed if entry.get("id")]
+    return wire.ModelsResult(models=_shapes(window.settings.model, names), notices=notices or None)
+
+
+def _shapes(default: str, names: list[str] | None) -> list[wire.Model]:
+    """`names` is what the endpoint serves, where it tells."""
+    served = {model.id for name in names or () if (model := find_model(name))}
     known = sorted(all_models(), key=lambda model: LIFECYCLES.index(model.lifecycle))
-    if not params.refresh:
-        return wire.ModelsResult(models=[_shape(model, default, None) for model in known])
-    listed = await window.manager.served_models()
-    if listed is None:
-        notice = "This endpoint does not list its models; the table shows what is known of Anthropic's."
-        return wire.ModelsResult(models=[_shape(model, default, None) for model in known], notices=[notice])
-    names = [str(entry["id"]) for entry in listed if entry.get("id")]
-    served = {model.id for name in names if (model := find_model(name))}
-    strangers = [_stranger(name, default) for name in names if find_model(name) is None]
-    return wire.ModelsResult(
-        models=[_shape(model, default, model.id in served) for model in known] + strangers
-    )
+    shapes = [_shape(model, default, None if names is None else model.id in served) for model in known]
+    others = [*unlisted_models(), *(name for name in (default, *(names or ())) if find_model(name) is None)]
+    shapes += [
+        _stranger(name, default, None if names is None else name in names) for name in dict.fromkeys(others)
+    ]
+    return shapes
 
 
 def _shape(model: Model, default: str, served: bool | None) -> wire.Model:
     now = datetime.now(UTC)
+    limits = limits_of(model.id)
     return wire.Model(
         id=model.id,
         display_name=model.display_name,
-        prices=[_price_shape(row) for row in _rows_in_force(model, now)],
+        prices=_prices(model.id),
         lifecycle="retired" if model.is_retired(now.date()) else model.lifecycle,
-        default=model.id == default,
-        context_window=model.context_window,
-        max_output=model.max_output,
+        default=default in (model.id, *model.aliases),
+        context_window=limits.context_window,
+        max_output=limits.max_output,
         cache_minimum=model.cache_minimum,
         vision=model.vision,
-        retires_at=None if model.retires_at is None else model.retires_at.isoformat(),
+        retires_at=_iso(model.retires_at),
+        retires_not_before=_iso(model.retires_not_before),
         successor=model.successor,
         served=served,
     )
 
 
-def _rows_in_force(model: Model, now: datetime) -> list[PriceRow]:
-    """One row for each tier of prompt length that the list in force knows."""
-    limits = sorted({row.above_prompt_tokens for row in model.prices})
-    rows = [price_in_force(model.id, now, limit + 1) for limit in limits]
-    return list(dict.fromkeys(row for row in rows if row is not None))
+def _stranger(name: str, default: str, served: bool | None) -> wire.Model:
+    """A model that the packaged table does not know: what the person's own list says of it, or nothing."""
+    limits = limits_of(name)
+    return wire.Model(
+        id=name,
+        display_name=name,
+        prices=_prices(name),
+        lifecycle="unknown",
+        default=name == default,
+        context_window=limits.context_window,
+        max_output=limits.max_output,
+        served=served,
+    )
+
+
+def _prices(name: str) -> list[wire.ModelPrice]:
+    return [_price_shape(row) for row in prices_in_force(name, datetime.now(UTC))]
 
 
 def _price_shape(row: PriceRow) -> wire.ModelPrice:
@@ -68,11 +101,9 @@ def _price_shape(row: PriceRow) -> wire.ModelPrice:
         write_1h=row.write_1h,
         read=row.read,
         valid_from=row.valid_from.isoformat(),
+        own=row.own,
     )
 
 
-def _stranger(name: str, default: str) -> wire.Model:
-    """A model that only the endpoint knows: no price, and so no figure."""
-    return wire.Model(
-        id=name, display_name=name, prices=[], lifecycle="unknown", default=name == default, served=True
-    )
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

@@ -16,7 +16,7 @@ class ModelsParams:
 
 @shape
 class ModelPrice:
-    """Nano-dollars per token, for prompts longer than `above_prompt_tokens`."""
+    """Nano-dollars per token, for prompts longer than `above_prompt_tokens`; `own` where the person's list says so."""
 
     above_prompt_tokens: int
     input: int
@@ -25,11 +25,15 @@ class ModelPrice:
     write_1h: int
     read: int
     valid_from: str
+    own: bool = False
 
 
 @shape
 class Model:
-    """A model with its price in force, limits and lifecycle; `prices` is empty where the price is unknown."""
+    """A model with its price in force, limits and lifecycle; `prices` is empty where the price is unknown.
+
+    `retiresAt` is its last day, `retiresNotBefore` the earliest one that was announced while that is not known.
+    """
 
     id: str
     display_name: str
@@ -41,13 +45,14 @@ class Model:
     cache_minimum: int | None = None
     vision: str | None = None
     retires_at: str | None = None
+    retires_not_before: str | None = None
     successor: str | None = None
     served: bool | None = None
 
 
 @shape
 class ModelsResult:
-    """Models, current ones first. `served` is known only after a refresh."""
+    """Models, current ones first. `served` is known only after a refresh; `notices` say what is wrong with prices."""
 
     models: list[Model]
     notices: list[str] | None = None
