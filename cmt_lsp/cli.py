@@ -267,7 +267,7 @@ def _add_budget(commands: _SubParsersAction[ArgumentParser]) -> None:
     clear = _command(verbs, "clear", "remove a limit")
     for verb in (limit, clear):
         verb.add_argument("scope", metavar="SCOPE", help="turn, session, window, workspace, day or month")
-    limit.add_argument("usd", type=float, metavar="USD", help="in US dollars")
+    limit.add_argument("usd", type=_dollars, metavar="USD", help="in US dollars")
     limit.add_argument("--warn", type=_percents, metavar="P,P", help="warn at these percentages")
     limit.set_defaults(command=_set_budget)
     clear.set_defaults(command=_clear_budget)
@@ -349,3 +349,17 @@ def _positive(text: str) -> int:
 
 def _percents(text: str) -> list[int]:
     return [_positive(part.strip()) for part in text.split(",")]
+
+
+def _dollars(text: str) -> float:
+    """JSON has no word for what is no finite number."""
+    from argparse import ArgumentTypeError
+    from math import isfinite
+
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = float("nan")
+    if not isfinite(amount):
+        raise ArgumentTypeError(f"{text!r} is not an amount in US dollars; write one such as 5 or 0.50")
+    return amount
