@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import UnknownTurnError
-from cmt_lsp.api.models import find_model
+from cmt_lsp.api.models import find_model, limits_of
 from cmt_lsp.api.request import MessageRequest
 from cmt_lsp.core.history import (
     content_tokens,
@@ -99,8 +99,9 @@ class ConversationManager:
         """
         model = find_model(draft.model)
         turns = tuple(turn for turn in self.loaded if turn is not without)
-        if room is None and model is not None:
-            room = model.context_window - draft.max_tokens
+        window = limits_of(draft.model).context_window
+        if room is None and window is not None:
+            room = window - draft.max_tokens
         system = self.record.system_prompt
         start = self.record.history_from
         fit = fit_history(turns, start, system, content, room, self._prefix(draft.model))

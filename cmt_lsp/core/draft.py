@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
-from cmt_lsp.api.models import resolve_model
+from cmt_lsp.api.models import limits_of, resolve_model
 from cmt_lsp.api.surrogates import is_whole, mend
 from cmt_lsp.core.context import context_blocks
 from cmt_lsp.core.settings import OPTIONS
@@ -14,7 +14,7 @@ from cmt_lsp.core.settings import OPTIONS
 if TYPE_CHECKING:
     from datetime import date
 
-    from cmt_lsp.api.models import Model
+    from cmt_lsp.api.models import Model, ResolvedModel
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.settings import Settings
@@ -84,7 +84,7 @@ def _with_options(request: TurnRequest, session_model: str, settings: Settings, 
     wanted = settings.max_tokens
     if request.max_tokens is not None:
         wanted = int(str(checked("max_tokens", request.max_tokens)))
-    max_tokens, limit_notice = _limited(wanted, resolved.model)
+    max_tokens, limit_notice = _limited(wanted, resolved)
     effort = settings.effort if request.effort is None else str(checked("effort", request.effort))
     effort, effort_notice = _supported(effort, resolved.model, asked=request.effort is not None)
     notices = tuple(notice for notice in (resolved.notice, limit_notice, effort_notice) if notice)
@@ -93,13 +93,12 @@ def _with_options(request: TurnRequest, session_model: str, settings: Settings, 
     )
 
 
-def _limited(wanted: int, model: Model | None) -> tuple[int, str | None]:
-    if model is None or wanted <= model.max_output:
+def _limited(wanted: int, resolved: ResolvedModel) -> tuple[int, str | None]:
+    longest = limits_of(resolved.id).max_output
+    if longest is None or wanted <= longest:
         return wanted, None
-    return (
-        model.max_output,
-        f"{model.display_name} gives at most {model.max_output} tokens; that is the limit now.",
-    )
+    name = resolved.model.display_name if resolved.model else resolved.id
+    return longest, f"{name} gives at most {longest} tokens; that is the limit now."
 
 
 def _supported(effort: str | None, model: Model | None, *, asked: bool) -> tuple[str | None, str | None]:

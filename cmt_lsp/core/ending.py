@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.cache_verdict import CacheVerdict
 from cmt_lsp.api.errors import CmtError, InternalError, NetworkError
-from cmt_lsp.api.models import Cost, find_model
+from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.history import has_replay
 from cmt_lsp.core.money.prediction import error_of
@@ -192,10 +192,9 @@ def _sayings(ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any],
 
 
 def price_of(ending: Ending, meter: Meter) -> Cost:
-    """By the model that answered where its price is known, since a name may stand for a newer one."""
+    """The price of an end by what the answer tells of itself."""
     message = ending.message
     if message is None:
         return meter.price(ending.usage)
-    served = message.model if message.model and find_model(message.model) else None
     labels = (message.speed, message.inference_geo, message.service_tier)
-    return meter.price(ending.usage, model=served, labels=labels)
+    return meter.price(ending.usage, model=message.model, labels=labels)

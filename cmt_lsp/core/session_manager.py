@@ -19,7 +19,7 @@ from cmt_lsp.api.errors import (
     StoreUnavailableError,
     UnknownTurnError,
 )
-from cmt_lsp.api.models import Cost, all_models
+from cmt_lsp.api.models import Cost, all_models, price_notices
 from cmt_lsp.api.token_tracker import figures
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
@@ -108,6 +108,8 @@ class APISessionManager:
         self._owns_store = store is None
         self._store = store or Store(find_state_dir(os.environ), transcripts.FILE_NAME, transcripts.SCHEMA)
         self._notices = list(resolved.notices) if resolved else []
+        self._tables: Future[None] | None = None
+        self._prices_told = False
         self._locks = SessionLocks(self._store.state_dir)
         self._owns_ledger = ledger is None
         self.ledger = ledger or Ledger(self._store.state_dir, new_id(clock()), clock=clock)
@@ -288,7 +290,9 @@ class APISessionManager:
         infos = [
             _info_of(row) for row in rows if row[0].id in window or (scope != "window" and _is_used(row))
         ]
-        newest_first = sorted(await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True)
+        newest_first = sorted(
+            await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True
+        )
         others = [info.id for info in newest_first if not self._runner.is_busy(info.id)]
         # Looking at a lock takes 0.2 ms, and there may be thousands.
         elsewhere = await asyncio.to_thread(self._locks.held_elsewhere, others)
@@ -388,12 +392,12 @@ class APISessionManager:
     def warm_up(self) -> None:
         """Load in the background what the first turn needs: the SDK, the store, the tables."""
         self._clients.warm_up(self._settings)
-        self._store.submit(_preload)
+        self._tables = self._store.submit(_preload)
 
     def take_notices(self) -> tuple[str, ...]:
         """What the person should be told once: settings not taken, a store moved aside, changes not saved."""
         own, self._notices = self._notices, []
-        return (*own, *self._store.take_notices(), *self.ledger.take_notices())
+        return (*own, *self._new_price_notices(), *self._store.take_notices(), *self.ledger.take_notices())
 
     async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
         """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
@@ -438,6 +442,13 @@ class APISessionManager:
         else:
             conversation = await self._shelf.load(session_id)
         return await place_question(conversation, request, self._settings, self.cache, self._today())
+
+    def _new_price_notices(self) -> tuple[str, ...]:
+        """Once, and not while the tables are being loaded elsewhere: loading them here would hold up the loop."""
+        if self._prices_told or (self._tables is not None and not self._tables.done()):
+            return ()
+        self._prices_told = True
+        return price_notices()
 
     def _stop(self, session_id: str) -> None:
         for turn in self.running:
@@ -546,3 +557,4 @@ def _preload(_connection: object) -> None:
     import filelock  # noqa: F401
 
     all_models()
+    price_notices()

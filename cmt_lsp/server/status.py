@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.models import Cost, find_model
+from cmt_lsp.api.models import Cost, limits_of
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Sums, Totals
 from cmt_lsp.server import wire
@@ -165,10 +165,10 @@ def _running(live: LiveTurn) -> wire.RunningTurn:
 
 def _context_fill(last: TurnResult | None) -> float | None:
     """How full the model's context window was after the last turn, 0 to 1."""
-    model = find_model(last.model) if last else None
-    if last is None or model is None:
+    window = limits_of(last.model).context_window if last else None
+    if last is None or window is None:
         return None
-    return round(min(1.0, last.usage.total_tokens / model.context_window), 4)
+    return round(min(1.0, last.usage.total_tokens / window), 4)
 
 
 def _level(state: BudgetState) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from cmt_lsp.api.price_list import model_of_row
 from cmt_lsp.core.money.holder import LEASE_SECONDS, LONGEST_LEASE_SECONDS, at_the_endpoint
 from cmt_lsp.core.money.prediction import expected_cost
 
@@ -148,7 +149,7 @@ def lost_opening(closing: Closing, moment: Moment) -> Opening:
 
     Only a batch is closed by another process than opened it, so that is what it was. Its price row names the model.
     """
-    model = (closing.cost.price_row or "unknown").partition("@")[0]
+    model = model_of_row(closing.cost.price_row or "unknown")
     nobody = at_the_endpoint()
     return Opening(
         id=closing.id,

@@ -13,7 +13,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BudgetExceededError, CmtError
-from cmt_lsp.api.models import Cost, cost_of
+from cmt_lsp.api.models import Cost, cost_of, model_to_price
 from cmt_lsp.api.request import Retrying
 from cmt_lsp.api.stream import MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
 from cmt_lsp.api.usage import Usage
@@ -187,13 +187,17 @@ class Meter:
         model: str | None = None,
         labels: tuple[str | None, str | None, str | None] = (None,) * 3,
     ) -> Cost:
-        """The price of the attempt under way at the moment it started; `labels` are speed, geo and service tier."""
+        """The price of the attempt under way at the moment it started.
+
+        `model` is the one that answered, and `labels` are speed, geo and service tier, as the answer tells them.
+        """
         attempt = self._open
         if attempt is None or usage == Usage():
             return FREE
         speed, geo, tier = labels
         moment = datetime.fromtimestamp(attempt.started_at, UTC)
-        return cost_of(model or attempt.claim.model, usage, moment, speed=speed, geo=geo, service_tier=tier)
+        priced = model_to_price(attempt.claim.model, model)
+        return cost_of(priced, usage, moment, speed=speed, geo=geo, service_tier=tier)
 
     def failed(self, billed: Billed) -> None:
         """The attempt under way failed, and another one may follow."""
