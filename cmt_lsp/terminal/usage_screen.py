@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import dropwhile
@@ -24,8 +24,10 @@ from cmt_lsp.terminal.usage_figures import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDE, MIDDLE, NARROW = 96, 72, 48  # columns of a terminal from which more is shown
 MOST_ROWS = 30  # groups that a screen lists by name
+SHORTEST_BAR, LONGEST_BAR = 8, 40  # cells
+LONGEST_NAME = 32  # cells
+GAP = 2  # cells between two columns
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -38,35 +40,39 @@ class Row:
     sessions: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; where the terminal is narrow the one with the highest rank goes first, 0 never."""
+
+    head: str
+    """As `table` takes it."""
+    cells: Sequence[str]
+    rank: int = 0
+
+    @property
+    def width(self) -> int:
+        """In cells, with the gap to the next one; a long name is broken rather than given all the room."""
+        from rich.cells import cell_len
+
+        widest = max(cell_len(text) for text in (self.head.lstrip(">="), *self.cells))
+        return (widest if self.head[0] in ">=" else min(widest, LONGEST_NAME)) + GAP
+
+
 def show_totals(screen: Console, rows: Sequence[Row]) -> None:
-    """Spans of time beside each other."""
+    """Spans of time, one below the other."""
     digits = decimals_for(row.figures.cost for row in rows)
-    heads, cells = ["=", ">cost"], [[row.name, spent(row.figures, digits)] for row in rows]
-    more = {
-        ">saved": [usd(row.figures.saved, digits) for row in rows],
-        ">requests": [f"{row.figures.requests:,}" for row in rows],
-        ">sessions": [f"{row.sessions or 0:,}" for row in rows],
-        ">in": [tokens(row.figures.prompt) for row in rows],
-        ">out": [tokens(row.figures.output) for row in rows],
-        ">cached": [f"{row.figures.hit_ratio:.0%}" for row in rows],
-    }
-    fits = {
-        ">saved": NARROW,
-        ">requests": NARROW,
-        ">cached": MIDDLE,
-        ">sessions": MIDDLE,
-        ">in": MIDDLE,
-        ">out": MIDDLE,
-    }
-    for head, column in more.items():
-        if screen.width >= fits[head]:
-            heads.append(head)
-            for line, cell in zip(cells, column, strict=True):
-                line.append(cell)
-    made = table(*heads)
-    for line in cells:
-        made.add_row(*line)
-    screen.print(made)
+    found = [row.figures for row in rows]
+    columns = [
+        Column("=", [row.name for row in rows]),
+        Column(">cost", [spent(one, digits) for one in found]),
+        Column(">saved", [usd(one.saved, digits) for one in found], 2),
+        Column(">requests", [f"{one.requests:,}" for one in found], 1),
+        Column(">sessions", [f"{row.sessions or 0:,}" for row in rows], 5),
+        Column(">in", [tokens(one.prompt) for one in found], 4),
+        Column(">out", [tokens(one.output) for one in found], 4),
+        Column(">cached", [f"{one.hit_ratio:.0%}" for one in found], 3),
+    ]
+    _show(screen, fitting(columns, screen.width))
 
 
 def day_rows(report: Mapping[str, Any], first: date, last: date) -> list[Row]:
@@ -85,32 +91,43 @@ def show_rows(screen: Console, by: str, rows: Sequence[Row]) -> None:
     """A table with a bar for each row's cost."""
     digits = decimals_for(row.figures.cost for row in rows)
     share = shares([row.figures for row in rows])
-    longest = max((share(row.figures) for row in rows), default=0) or 1
-    cells = bar_cells(screen.width)
-    heads = ["=day" if by == "day" else by, *(["="] if cells else []), ">cost"]
-    heads += [">share"] if by != "day" and screen.width >= NARROW else []
-    heads += [">requests"] if screen.width >= NARROW else []
-    heads += [">in", ">out"] if screen.width >= WIDE else []
-    heads += [">cached"] if screen.width >= MIDDLE else []
-    made = table(*heads)
-    for row in rows:
-        one = row.figures
-        known = {
-            ">cost": spent(one, digits) if one.requests else "",
-            ">share": f"{share(one):.0%}",
-            ">requests": f"{one.requests:,}" if one.requests else "",
-            ">in": tokens(one.prompt) if one.requests else "",
-            ">out": tokens(one.output) if one.requests else "",
-            ">cached": f"{one.hit_ratio:.0%}" if one.requests else "",
-            "=": bar(share(one) / longest, cells, plain=screen.options.ascii_only),
-        }
-        made.add_row(row.name, *(known[head] for head in heads[1:]))
+    found = [row.figures for row in rows]
+
+    def cells(write: Callable[[Figures], str]) -> list[str]:
+        return [write(one) if one.requests else "" for one in found]
+
+    columns = [
+        Column("=day" if by == "day" else by, [row.name for row in rows]),
+        Column(">cost", cells(lambda one: spent(one, digits))),
+        *([] if by == "day" else [Column(">share", cells(lambda one: f"{share(one):.0%}"), 2)]),
+        Column(">requests", cells(lambda one: f"{one.requests:,}"), 1),
+        Column(">in", cells(lambda one: tokens(one.prompt)), 4),
+        Column(">out", cells(lambda one: tokens(one.output)), 4),
+        Column(">cached", cells(lambda one: f"{one.hit_ratio:.0%}"), 3),
+    ]
+    columns = fitting(columns, screen.width - SHORTEST_BAR - 2 * GAP)
+    room = min(LONGEST_BAR, screen.width - sum(column.width for column in columns) - 2 * GAP)
+    if room >= SHORTEST_BAR:
+        longest = max((share(one) for one in found), default=0) or 1
+        plain = screen.options.ascii_only
+        bars = [bar(share(one) / longest, room, plain=plain) for one in found]
+        columns.insert(1, Column("=", bars))
+    _show(screen, columns)
+
+
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns that fit side by side, the most important ones at least."""
+    kept = list(columns)
+    while sum(column.width for column in kept) > width and (rank := max(column.rank for column in kept)):
+        kept = [column for column in kept if column.rank != rank]
+    return kept
+
+
+def _show(screen: Console, columns: Sequence[Column]) -> None:
+    made = table(*(column.head for column in columns))
+    for line in zip(*(column.cells for column in columns), strict=True):
+        made.add_row(*line)
     screen.print(made)
-
-
-def bar_cells(width: int) -> int:
-    """How long a bar may be; none on a narrow terminal."""
-    return 0 if width < NARROW + 12 else min(40, width // 5)
 
 
 def bar(share: float, cells: int, *, plain: bool = False) -> str:
@@ -126,5 +143,5 @@ def bar(share: float, cells: int, *, plain: bool = False) -> str:
 def show_notes(screen: Console, total: Figures, time_zone: str) -> None:
     """What the signs mean, and whose days these are."""
     for note in footnotes(total):
-        screen.print(note, style="dim", soft_wrap=True)
-    screen.print(f"Days are those of {one_line(time_zone)}.", style="dim", soft_wrap=True)
+        screen.print(note, style="dim")
+    screen.print(f"Days are those of {one_line(time_zone)}.", style="dim")
