@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import scripted_peer
 
+from cmt_lsp.simulator import Simulator, simulator_in_thread
+
 
 class ScriptedServer:
     """The command that starts a peer, and what the peer was sent."""
@@ -105,3 +107,15 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
     yield start
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simulator]:
+    """A simulator that every command of the test talks to, and a folder of its own."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with simulator_in_thread() as simulator:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+        yield simulator

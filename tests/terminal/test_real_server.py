@@ -7,36 +7,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from shell import CMT, cmt
 
-from cmt_lsp.simulator import Answer, Fault, Simulator, simulator_in_thread
+from cmt_lsp.simulator import Answer, Fault, Simulator
 
-CMT = [sys.executable, "-P", "-m", "cmt_lsp"]
 SUMMARY = re.compile(r"claude-\S+ · ~?\S+ in, ~?\S+ out(?: · cached \S+ \(\d+%\))? · \S+.* · \d.*s\n\Z")
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simulator]:
-    """A simulator that every command of the test talks to, and a folder of its own."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    with simulator_in_thread() as simulator:
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
-        yield simulator
-
-
-def cmt(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    done = subprocess.run([*CMT, *arguments], input=stdin, capture_output=True, timeout=50)
-    return subprocess.CompletedProcess(arguments, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def prompts(simulator: Simulator) -> str:
