@@ -294,8 +294,8 @@ def _add_usage(commands: _SubParsersAction[ArgumentParser]) -> None:
         choices=("day", "model", "workspace", "session"),
         help="this one table; in JSON and CSV the groups",
     )
-    usage.add_argument("--from", metavar="DAY", help="first day, as YYYY-MM-DD")
-    usage.add_argument("--to", metavar="DAY", help="last day, as YYYY-MM-DD")
+    usage.add_argument("--from", type=_day, metavar="DAY", help="first day, as YYYY-MM-DD")
+    usage.add_argument("--to", type=_day, metavar="DAY", help="last day, as YYYY-MM-DD")
     whose = usage.add_mutually_exclusive_group()
     whose.add_argument("--workspace", metavar="PATH", help="of this folder")
     whose.add_argument("--session", metavar="ID|NAME", help="of this session")
@@ -363,3 +363,15 @@ def _dollars(text: str) -> float:
     if not isfinite(amount):
         raise ArgumentTypeError(f"{text!r} is not an amount in US dollars; write one such as 5 or 0.50")
     return amount
+
+
+def _day(text: str) -> str:
+    from argparse import ArgumentTypeError
+    from datetime import date
+
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise ArgumentTypeError(f"{text!r} is not a day as YYYY-MM-DD")

@@ -79,11 +79,12 @@ def run(wish: Wish, command: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Ledger:
-    """The server's reports about one scope."""
+    """The server's reports about one scope, and by what the screen divides it."""
 
     window: Window
     scope: Mapping[str, str]
     about: str
+    tables: Sequence[Grouping]
 
     async def ask(
         self,
@@ -104,8 +105,10 @@ async def _ledger(window: Window, folder: str | None, session: str | None) -> _L
     if session is not None:
         return await _ledger_of_session(window, session)
     if folder is not None:
-        return _Ledger(window, {"scope": "workspace", "id": folder}, short_path(folder))
-    return _Ledger(window, {"scope": "all"}, "all workspaces")
+        return _Ledger(
+            window, {"scope": "workspace", "id": folder}, short_path(folder), ("day", "model", "session")
+        )
+    return _Ledger(window, {"scope": "all"}, "all workspaces", ("day", "model", "workspace"))
 
 
 async def _ledger_of_session(window: Window, which: str) -> _Ledger:
@@ -113,11 +116,12 @@ async def _ledger_of_session(window: Window, which: str) -> _Ledger:
     try:
         session = await find_session(window, which)
     except TroubleError:
-        ledger = _Ledger(window, {"scope": "session", "id": which}, f"session {which}")
+        ledger = _Ledger(window, {"scope": "session", "id": which}, f"session {which}", ("day", "model"))
         if not (await ledger.ask(None, None, None))["requests"]:
             raise
         return ledger
-    return _Ledger(window, {"scope": "session", "id": session["id"]}, f"session {session['name']}")
+    whose = {"scope": "session", "id": str(session["id"])}
+    return _Ledger(window, whose, f"session {session['name']}", ("day", "model"))
 
 
 async def _show(ledger: _Ledger, wish: Wish) -> None:
@@ -127,20 +131,23 @@ async def _show(ledger: _Ledger, wish: Wish) -> None:
         return
     today = date.fromisoformat(whole["today"])
     screen = console(no_color=wish.no_color)
-    named = wish.first is not None or wish.last is not None
     screen.print(one_line(f"Usage of {ledger.about}"), style="bold")
     show_totals(screen, await _totals(ledger, wish, whole, today))
-    first, last = wish.first, wish.last
-    if not named:
-        first, last = str(today - timedelta(days=RECENT_DAYS - 1)), str(today)
-    for by in (wish.by,) if wish.by else ("day", "model", "workspace"):
+    first, last, span = wish.first, wish.last, ""
+    if first is None and last is None and wish.session is None:
+        first, last, span = (
+            str(today - timedelta(days=RECENT_DAYS - 1)),
+            str(today),
+            f", last {RECENT_DAYS} days",
+        )
+    for by in (wish.by,) if wish.by else ledger.tables:
         report = await ledger.ask(
             by, first, last, limit=MOST_ROWS if by in ("workspace", "session") else None
         )
         if not report["groups"]:
             screen.print(f"Nothing in the last {RECENT_DAYS} days; --from and --to show others.")
             break
-        screen.print(f"By {by}" if named else f"By {by}, last {RECENT_DAYS} days", style="bold")
+        screen.print(f"By {by}{span}", style="bold")
         rows = day_rows(report, *_days(report, first, last)) if by == "day" else group_rows(report, by)
         show_rows(screen, by, rows)
     show_notes(screen, Figures.of(whole), whole["timeZone"])
