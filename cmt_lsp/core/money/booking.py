@@ -15,7 +15,7 @@ from cmt_lsp.core.money.attempt import Granted, Origin
 from cmt_lsp.core.money.budget import Refusal, fit
 from cmt_lsp.core.money.budget_rows import budget_states, due_warnings
 from cmt_lsp.core.money.entry import Closing, Hearing, Opening, lost_opening, opening_of
-from cmt_lsp.core.money.prediction import past_of
+from cmt_lsp.core.money.past import past_of
 from cmt_lsp.core.money.schema import TOKENS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.budget import Fit, Limit
     from cmt_lsp.core.money.entry import Entry, Moment
     from cmt_lsp.core.money.holder import Holder
-    from cmt_lsp.core.money.prediction import Past
+    from cmt_lsp.core.money.past import Past
     from cmt_lsp.core.store import Connection
 
 _LIVE = "state IN ('reserved', 'streaming')"

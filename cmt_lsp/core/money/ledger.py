@@ -18,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from cmt_lsp.api.errors import CmtError
-from cmt_lsp.core.money import prediction
+from cmt_lsp.core.money import past
 from cmt_lsp.core.money.books import Books
 from cmt_lsp.core.money.budget import in_force
 from cmt_lsp.core.money.budget_rows import append_limit, budget_states, read_limits
@@ -180,7 +180,7 @@ class Ledger:
 
     async def expect(self, origin: Origin, model: str, raw_input_tokens: int) -> Expected:
         """What own history says of an attempt, without booking it."""
-        job = partial(prediction.expect, origin=origin, model=model, raw_input_tokens=raw_input_tokens)
+        job = partial(past.expect, origin=origin, model=model, raw_input_tokens=raw_input_tokens)
         return await asyncio.wrap_future(self.read(job))
 
     def read(self, job: Callable[[Connection], T]) -> Future[T]:

@@ -1,6 +1,6 @@
-"""Predictions: what an attempt will use and cost, from own history alone, and how good such predictions were.
+"""Predictions: what a turn will cost and do to the budgets, and how good such predictions were.
 
-`expect` and `calibration` read the ledger and take the connection of a job on its thread; all else is plain functions.
+`calibration` reads the ledger and takes the connection of a job on its thread; all else is plain functions.
 """
 
 from __future__ import annotations
@@ -11,166 +11,23 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cmt_lsp.api.models import cost_of, display_usd, find_model
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core.money.attempt import Expected
 from cmt_lsp.core.money.budget import Refusal, fit
-from cmt_lsp.core.money.quantiles import Observed, next_quantile
+from cmt_lsp.core.money.past import DONE, PROMPT_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from cmt_lsp.api.models import Cost
-    from cmt_lsp.core.money.attempt import Claim, Lifetime, Origin
+    from cmt_lsp.core.money.attempt import Claim, Expected, Lifetime
     from cmt_lsp.core.money.budget import BudgetState
+    from cmt_lsp.core.money.past import Basis
     from cmt_lsp.core.store import Connection
 
 CacheState: TypeAlias = Literal["warm", "partial", "cold", "off", "below-minimum"]
 Outcome: TypeAlias = Literal["fits", "shrinks", "refused"]
-Basis: TypeAlias = Literal["this session", "this model", "all models", "a first guess"]
 
-FIRST_GUESS_P50 = 800
-FIRST_GUESS_P90 = 4_000
-"""Tokens of an answer before there is any history. A typical answer about code is 150 to 300 words (about 400 tokens)
-around a block of 30 to 40 lines (ten tokens each); one in ten is a whole file of 200 lines with its explanation, or
-is thought about for a page or two. Thinking counts as output. After a few answers history takes over."""
-ENOUGH_ANSWERS = 8
-"""Fewer answers of a session than this say less than those of its model."""
-BYTES_PER_TOKEN = 3.5
-"""Of an answer, until the model's own answers tell: as in the rule of thumb for prompts."""
-
-_ANSWERS = 200
-_PROMPTS = 50
 _CALIBRATED = 1_000
-_LEANING = 2_000
-"""Tokens of a session's prompts at which its own ratio counts as much as its model's."""
-_TOTAL = (
-    "input_tokens + cache_creation_5m_input_tokens + cache_creation_1h_input_tokens + cache_read_input_tokens"
-)
-_DONE = "state = 'done' AND kind <> 'warm'"
-_OF_SESSION = "session_id = ? AND +model = ?"
-"""The sign keeps SQLite from looking through all of the model for a session that has few attempts: with 50,000 that took
-50 ms, under the lock of every reservation."""
-
-
-# What own history expects
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What own history says of one session and one model; read once, it serves any number of attempts."""
-
-    p50: int | None
-    p90: int | None
-    """Tokens of the next answer; None where all that is known is that answers reach their limits."""
-    largest: int
-    basis: Basis
-    ratio: float
-    """Real prompt tokens for each one of the rule of thumb."""
-    bytes_per_token: float
-
-    def expect(
-        self,
-        raw_input_tokens: int,
-        counted_input_tokens: int | None = None,
-        max_tokens: int | None = None,
-    ) -> Expected:
-        """What an attempt will use, in tokens; `max_tokens` is the limit of its answer, where there is one.
-
-        The prompt is the endpoint's count where there is one, else the rule of thumb times the ratio of earlier prompts.
-        """
-        counted = counted_input_tokens
-        return Expected(
-            input_tokens=round(raw_input_tokens * self.ratio) if counted is None else counted,
-            exact=counted is not None,
-            output_p50=self._within(self.p50, max_tokens),
-            output_p90=self._within(self.p90, max_tokens),
-            basis=self.basis,
-            bytes_per_token=self.bytes_per_token,
-        )
-
-    def _within(self, length: int | None, max_tokens: int | None) -> int:
-        if max_tokens is None:
-            return self.largest if length is None else length
-        return max_tokens if length is None else min(length, max_tokens)
-
-
-def past_of(connection: Connection, session_id: str, model: str) -> Past:
-    """The session's own answers and prompts count first, then those of the model, then all."""
-    answers, basis = _answers(connection, session_id, model)
-    p50, p90 = (
-        (next_quantile(answers, 0.5), next_quantile(answers, 0.9))
-        if answers
-        else (FIRST_GUESS_P50, FIRST_GUESS_P90)
-    )
-    largest = max((answer.value for answer in answers), default=0)
-    ratio = _ratio(connection, session_id, model)
-    return Past(p50, p90, largest, basis, ratio, _bytes_per_token(connection, model))
-
-
-def expect(
-    connection: Connection,
-    origin: Origin,
-    model: str,
-    raw_input_tokens: int,
-    counted_input_tokens: int | None = None,
-    max_tokens: int | None = None,
-) -> Expected:
-    """What one attempt will use."""
-    past = past_of(connection, origin.session_id, model)
-    return past.expect(raw_input_tokens, counted_input_tokens, max_tokens)
-
-
-def _answers(connection: Connection, session_id: str, model: str) -> tuple[list[Observed], Basis]:
-    """Earlier answers, the newest first: the closest kin of which there are enough, or any at all."""
-    of_session = _newest_answers(connection, _OF_SESSION, session_id, model)
-    if len(of_session) >= ENOUGH_ANSWERS:
-        return of_session, "this session"
-    if of_model := _newest_answers(connection, "model = ?", model):
-        return of_model, "this model"
-    if of_all := _newest_answers(connection, "1"):
-        return of_all, "all models"
-    return [], "a first guess"
-
-
-def _newest_answers(connection: Connection, which: str, *keys: str) -> list[Observed]:
-    rows = connection.execute(
-        f"SELECT output_tokens, max_tokens FROM attempts WHERE {which} AND {_DONE} AND output_tokens > 0"  # noqa: S608
-        f" ORDER BY seq DESC LIMIT {_ANSWERS}",
-        keys,
-    )
-    return [Observed(output, cut=limit is not None and output >= limit) for output, limit in rows]
-
-
-def _ratio(connection: Connection, session_id: str, model: str) -> float:
-    """Real prompt tokens for each one of the rule of thumb.
-
-    A session sends most of its prompt again each time, so its own ratio is the best one, once its prompts are long enough
-    to tell. Until then it leans on the median of its model, and a new model on that of all.
-    """
-    known = _newest_prompts(connection, "model = ?", model) or _newest_prompts(connection, "1")
-    usual = median(actual / raw for actual, raw in known) if known else 1.0
-    own = _newest_prompts(connection, _OF_SESSION, session_id, model)[:1]
-    actual, raw = (sum(column) for column in zip(*own, strict=True)) if own else (0, 0)
-    return (actual + _LEANING * usual) / (raw + _LEANING)
-
-
-def _newest_prompts(connection: Connection, which: str, *keys: str) -> list[tuple[int, int]]:
-    """Real and rule-of-thumb tokens of prompts that the endpoint counted."""
-    return connection.execute(
-        f"SELECT {_TOTAL}, raw_input_tokens FROM attempts WHERE {which} AND {_DONE}"  # noqa: S608
-        f" AND usage_estimated = 0 AND raw_input_tokens > 0 ORDER BY seq DESC LIMIT {_PROMPTS}",
-        keys,
-    ).fetchall()
-
-
-def _bytes_per_token(connection: Connection, model: str) -> float:
-    rows = connection.execute(
-        f"SELECT 1.0 * answer_bytes / (output_tokens - coalesce(thinking_tokens, 0)) FROM attempts"  # noqa: S608
-        f" WHERE model = ? AND {_DONE} AND usage_estimated = 0 AND answer_bytes > 0"
-        f" AND output_tokens > coalesce(thinking_tokens, 0) ORDER BY seq DESC LIMIT {_PROMPTS}",
-        (model,),
-    ).fetchall()
-    return min(12.0, max(1.0, median(value for (value,) in rows))) if rows else BYTES_PER_TOKEN
 
 
 # What a turn will cost
@@ -365,10 +222,10 @@ def calibration(
     terms = [(f"{columns[scope]} = ?", key)] if scope != "all" else []
     terms += [(f"day {sign} ?", day) for sign, day in ((">=", first_day), ("<=", last_day)) if day]
     where = " AND ".join(
-        (_DONE, "usage_estimated = 0", "expected_p90 IS NOT NULL", *(term for term, _ in terms))
+        (DONE, "usage_estimated = 0", "expected_p90 IS NOT NULL", *(term for term, _ in terms))
     )
     rows = connection.execute(
-        f"SELECT expected_input, {_TOTAL}, expected_nano, nano_usd, output_tokens <= expected_p90"  # noqa: S608
+        f"SELECT expected_input, {PROMPT_TOKENS}, expected_nano, nano_usd, output_tokens <= expected_p90"  # noqa: S608
         f" FROM attempts WHERE {where} ORDER BY day DESC, seq DESC LIMIT {_CALIBRATED}",
         [value for _, value in terms],
     ).fetchall()

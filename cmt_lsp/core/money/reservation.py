@@ -17,7 +17,7 @@ from cmt_lsp.core.money.books import LOCK_SECONDS
 from cmt_lsp.core.money.budget import Refusal
 from cmt_lsp.core.money.entry import Closing, opening_of
 from cmt_lsp.core.money.orphans import close_orphans
-from cmt_lsp.core.money.prediction import BYTES_PER_TOKEN, FIRST_GUESS_P50, FIRST_GUESS_P90
+from cmt_lsp.core.money.past import BYTES_PER_TOKEN, FIRST_GUESS_P50, FIRST_GUESS_P90
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
