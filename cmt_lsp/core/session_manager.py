@@ -15,7 +15,6 @@ from cmt_lsp.api.errors import (
     AuthError,
     BadParamsError,
     MissingKeyError,
-    SessionBusyError,
     StoreUnavailableError,
     UnknownTurnError,
 )
@@ -25,6 +24,8 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
 from cmt_lsp.core.clients import Clients
+from cmt_lsp.core.comparison import drafts_of
+from cmt_lsp.core.comparison_runner import ComparisonRunner
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
@@ -38,6 +39,7 @@ from cmt_lsp.core.preview import preview_blocks
 from cmt_lsp.core.question import place_question
 from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.session_locks import SessionLocks
+from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
 from cmt_lsp.core.state_dir import find_state_dir
 from cmt_lsp.core.store_thread import Store
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
+    from cmt_lsp.core.comparison import Comparison
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.images import AnyImage
@@ -117,7 +120,11 @@ class APISessionManager:
         self._shelf = SessionShelf(self._store)
         self._clients = Clients(self.keys, client)
         self.cache = CacheManager(clock)
-        self._runner = TurnRunner(self._shelf, self._locks, self._clients, self.cache, self.ledger, clock)
+        self._shelf.keep_while(self._locks.is_held)
+        self._settling = Settling(self._shelf.trim)
+        rooms = (self._shelf, self._locks, self._clients, self.cache, self.ledger, self._settling, clock)
+        self._runner = TurnRunner(*rooms)
+        self._comparisons = ComparisonRunner(*rooms)
 
     # Scripts
 
@@ -218,6 +225,28 @@ class APISessionManager:
             conversation, draft, self._settings, emit, self._turn_id(None, conversation), last
         )
 
+    def start_comparison(
+        self,
+        session_id: str,
+        request: TurnRequest,
+        models: Sequence[str],
+        listeners: Sequence[Callable[[TurnEvent], None]],
+    ) -> Comparison:
+        """Ask two to five models the same question in the running loop, with a listener for each; errors as a turn's.
+
+        The answers are kept beside the session until `choose` makes one of them its next turn.
+        """
+        conversation = self._shelf.at_once(session_id)
+        drafts = drafts_of(request, models, conversation.record.model, self._settings, self._today())
+        ids = [new_id(self._clock()) for _ in range(len(drafts) + 1)]
+        return self._comparisons.start(conversation, drafts, self._settings, listeners, ids)
+
+    async def choose(self, session_id: str, comparison_id: str, model: str) -> SessionInfo:
+        """Go on from one model's answer of a comparison; UnknownTurnError where the session has gone on meanwhile."""
+        conversation = await self._shelf.load(session_id)
+        await self._durable(await self._comparisons.choose(conversation, comparison_id, model))
+        return await self._info(conversation)
+
     async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]:
         """The blocks a turn would send, in order, each with its origin and estimated tokens; sends nothing."""
         question = await self._question(session_id, request)
@@ -246,11 +275,11 @@ class APISessionManager:
     @property
     def running(self) -> list[Turn]:
         """The turns that are not settled, oldest first."""
-        return self._runner.running
+        return self._settling.running
 
     def cancel_all(self, reason: CancelReason = "user") -> int:
         """Stop every running turn; how many were stopped."""
-        return self._runner.cancel_all(reason)
+        return self._settling.cancel_all(reason)
 
     # Sessions
 
@@ -293,7 +322,7 @@ class APISessionManager:
         newest_first = sorted(
             await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True
         )
-        others = [info.id for info in newest_first if not self._runner.is_busy(info.id)]
+        others = [info.id for info in newest_first if not self._locks.is_held(info.id)]
         # Looking at a lock takes 0.2 ms, and there may be thousands.
         elsewhere = await asyncio.to_thread(self._locks.held_elsewhere, others)
         return [self._with_state(info, elsewhere) for info in newest_first]
@@ -403,7 +432,7 @@ class APISessionManager:
         """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
         ends_at = asyncio.get_running_loop().time() + timeout
         self.cancel_all("client_gone")
-        await self._runner.settled(timeout)
+        await self._settling.settled(timeout)
         await self._clients.aclose()
         if self._owns_ledger:
             left = max(0.1, ends_at - asyncio.get_running_loop().time())
@@ -484,8 +513,6 @@ class APISessionManager:
 
     def _hold_idle(self, session_id: str) -> Callable[[], None]:
         """Keep turns away from a session that has none; SessionBusyError."""
-        if self._runner.is_busy(session_id):
-            raise SessionBusyError("A turn is running in this session; stop it or wait for it.")
         return self._locks.hold(session_id)
 
     async def _durable(self, saved: Future[None]) -> None:
@@ -497,7 +524,7 @@ class APISessionManager:
 
     async def _info(self, conversation: ConversationManager) -> SessionInfo:
         (info,) = await self._with_sums([_info_of(conversation.row)])
-        busy = self._runner.is_busy(info.id)
+        busy = self._locks.is_held(info.id)
         return self._with_state(info, set() if busy else self._locks.held_elsewhere([info.id]))
 
     async def _with_sums(self, infos: Sequence[SessionInfo]) -> tuple[SessionInfo, ...]:
@@ -511,7 +538,7 @@ class APISessionManager:
         return tuple(replace(info, usage=one.usage, cost=one.cost) for info, one in found)
 
     def _with_state(self, info: SessionInfo, elsewhere: set[str]) -> SessionInfo:
-        if self._runner.is_busy(info.id):
+        if self._locks.is_held(info.id):
             return replace(info, state="busy")
         return replace(info, state="elsewhere") if info.id in elsewhere else info
 

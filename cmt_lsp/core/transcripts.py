@@ -10,7 +10,7 @@ from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import UnknownSessionError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core import batch_rows
+from cmt_lsp.core import batch_rows, comparison_schema
 from cmt_lsp.core.records import SessionRecord, TurnRecord
 from cmt_lsp.core.store import Migration, Schema
 from cmt_lsp.core.turn import Timing
@@ -60,13 +60,15 @@ SCHEMA = Schema(
             ),
         ),
         batch_rows.MIGRATION,
+        comparison_schema.MIGRATION,
     ),
-    tables=("sessions", "turns", *batch_rows.TABLES),
+    tables=("sessions", "turns", *batch_rows.TABLES, *comparison_schema.TABLES),
     repair=(
         """INSERT OR IGNORE INTO sessions (id, name, named, model, created_at, updated_at)
             SELECT session_id, 'Recovered session', 1, model, min(started_at), max(started_at)
             FROM turns WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id""",
         *batch_rows.REPAIR,
+        *comparison_schema.REPAIR,
     ),
 )
 
@@ -125,9 +127,17 @@ def settle_turn(
         turn = replace(turn, seq=last + 1)
     insert_turn(connection, turn)
     connection.execute(
-        "UPDATE sessions SET name=CASE WHEN named THEN name ELSE ? END, named=1, history_from=?, "
+        "UPDATE sessions SET history_from=? WHERE id=?", (session.history_from, session.id)
+    ).close()
+    note_question(connection, session)
+
+
+def note_question(connection: Connection, session: SessionRecord) -> None:
+    """Something was asked in the session: its first name, its date, and that it changed."""
+    connection.execute(
+        "UPDATE sessions SET name=CASE WHEN named THEN name ELSE ? END, named=1, "
         "updated_at=max(updated_at, ?), revision=revision+1 WHERE id=?",
-        (session.name, session.history_from, session.updated_at, session.id),
+        (session.name, session.updated_at, session.id),
     ).close()
 
 

@@ -6,76 +6,41 @@ awaiting, so that no cancellation at any moment can lose or double a record.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.cache_manager import sent_prompt
-from cmt_lsp.api.errors import (
-    AuthError,
-    CmtError,
-    ContextTooLargeError,
-    SessionBusyError,
-    UnknownTurnError,
-)
+from cmt_lsp.api.errors import CmtError, UnknownTurnError
 from cmt_lsp.core import transcripts
-from cmt_lsp.core.ending import (
-    Place,
-    ending_of,
-    price_of,
-    record_of,
-    result_of,
-    result_of_nothing,
-    state_of,
-    with_price,
-)
+from cmt_lsp.core.asking import Asking, ask, land
+from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
 from cmt_lsp.core.flight import Flight
-from cmt_lsp.core.forecast import outlook_of
 from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.images import load_images
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.meter import Meter
-from cmt_lsp.core.turn import Predicted, Turn, TurnResult, TurnStarted
+from cmt_lsp.core.turn import Predicted, Turn, TurnStarted
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
     from typing import Any
 
-    from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.cache_manager import CacheManager
     from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
-    from cmt_lsp.core.ending import Ending
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.session_locks import SessionLocks
     from cmt_lsp.core.settings import Settings
+    from cmt_lsp.core.settling import Settling
     from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.turn import CancelReason, TurnEvent
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Live:
-    """A running turn with all that its end needs; without a repr, since asyncio's debug log would show the question."""
-
-    turn: Turn
-    draft: Draft
-    conversation: ConversationManager
-    flight: Flight
-    meter: Meter
-    started_at: float
-    release: Callable[[], None]
-    replaced: TurnRecord | None = None
-    content: tuple[Mapping[str, Any], ...] = ()
-    notices: list[str] = field(default_factory=list)
-    outcome: TurnResult | CmtError | None = None
+    from cmt_lsp.core.turn import TurnEvent
 
 
 class TurnRunner:
-    """Starts, streams, cancels and settles turns."""
+    """Starts turns, streams them, and keeps what they leave."""
 
     def __init__(
         self,
@@ -84,6 +49,7 @@ class TurnRunner:
         clients: Clients,
         cache: CacheManager,
         ledger: Ledger,
+        settling: Settling,
         clock: Callable[[], float],
     ) -> None:
         self._shelf = shelf
@@ -91,21 +57,8 @@ class TurnRunner:
         self._clients = clients
         self._cache = cache
         self._ledger = ledger
+        self._settling = settling
         self._clock = clock
-        self._live: dict[str, _Live] = {}
-        """By session: it is busy until the record is with the store."""
-        self._unsettled: dict[str, _Live] = {}
-        """By turn: its result is still awaited."""
-        shelf.keep_while(self.is_busy)
-
-    @property
-    def running(self) -> list[Turn]:
-        """The turns that are not settled, oldest first."""
-        return [live.turn for live in self._unsettled.values()]
-
-    def is_busy(self, session_id: str) -> bool:
-        """Whether a turn of this process runs in the session."""
-        return session_id in self._live
 
     def start(
         self,
@@ -118,10 +71,6 @@ class TurnRunner:
     ) -> Turn:
         """Start a turn in the running loop; SessionBusyError where one runs here or in another process."""
         session_id = conversation.record.id
-        if self.is_busy(session_id):
-            raise SessionBusyError(
-                "A turn is running in this session; wait for it, stop it or fork the session."
-            )
         turn = Turn(turn_id, session_id, draft.model)
         release = self._locks.hold(session_id)
         origin = Origin("turn", session_id, turn_id, conversation.record.workspace or "")
@@ -133,173 +82,69 @@ class TurnRunner:
             draft.budget_override,
             lambda told: flight.tell(Predicted(told)),
         )
-        live = _Live(turn, draft, conversation, flight, meter, self._clock(), release, replaced)
-        self._live[session_id] = self._unsettled[turn_id] = live
-        turn.carry(self._stream(live, settings)).add_done_callback(partial(self._end, live))
+        asking = Asking(turn, draft, conversation, flight, meter, self._clock(), replaced)
+        self._settling.expect(turn, meter)
+        turn.carry(self._stream(asking, settings)).add_done_callback(partial(self._end, asking, release))
         return turn
 
-    def cancel_all(self, reason: CancelReason) -> int:
-        """Stop every running turn; how many were stopped."""
-        return sum(turn.cancel(reason) for turn in self.running)
-
-    async def settled(self, timeout: float) -> None:  # noqa: ASYNC109  a limit for all turns together
-        """Wait until no turn runs; what the store has not confirmed by then is settled as not saved."""
-        waiting = [asyncio.ensure_future(turn.result()) for turn in self.running]
-        if not waiting:
-            return
-        await asyncio.wait(waiting, timeout=timeout)
-        for live in list(self._unsettled.values()):
-            self._finish(live, "the disk did not answer in time")
-        for waiter in waiting:
-            waiter.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-    async def _stream(self, live: _Live, settings: Settings) -> None:
+    async def _stream(self, asking: Asking, settings: Settings) -> None:
         """All that awaits: bring the history up to date, prepare the question, ask, listen."""
-        live.flight.tell(TurnStarted(live.turn.id, live.turn.session_id, live.turn.model))
-        await self._shelf.refresh(live.conversation)
-        _check_replaced(live)
-        live.content = live.replaced.prompt if live.replaced else await _content(live)
+        turn = asking.turn
+        asking.flight.tell(TurnStarted(turn.id, turn.session_id, turn.model))
+        await self._shelf.refresh(asking.conversation)
+        _check_replaced(asking)
+        asking.content = asking.replaced.prompt if asking.replaced else await _content(asking)
         client, access = await self._clients.for_request(settings)
-        try:
-            await self._ask(live, client)
-        except AuthError:
-            if access is not None:
-                self._clients.keys.refused(access)
-            raise
+        with self._clients.answering(access):
+            await ask(asking, asking.plan(self._cache), client, self._cache)
 
-    async def _ask(self, live: _Live, client: AnthropicClient) -> None:
-        """Send and listen; a prompt that the endpoint finds too large goes out once more with less history."""
-        plan = self._plan(live, room=None)
-        try:
-            await self._listen(live, plan, client)
-        except ContextTooLargeError as error:
-            smaller = self._plan(live, room=plan.estimated_tokens // 2)
-            if smaller.history_from == plan.history_from:
-                raise
-            live.meter.failed(error.billed)
-            await self._listen(live, smaller, client)
-
-    async def _listen(self, live: _Live, plan: PlannedTurn, client: AnthropicClient) -> None:
-        live.flight.take_off(plan, lambda: client.ready)
-        outlook = outlook_of(plan.prompt, live.conversation.last_sent)
-        live.meter.aim(plan.request, client.count_tokens, outlook)
-        async with client.stream(plan.request, gate=live.meter) as events:
-            async for event in events:
-                live.meter.hear(event)
-                live.flight.take(event)
-
-    def _plan(self, live: _Live, room: int | None) -> PlannedTurn:
-        return live.conversation.plan(live.draft, live.content, self._cache, without=live.replaced, room=room)
-
-    def _end(self, live: _Live, task: asyncio.Task[None]) -> None:
+    def _end(self, asking: Asking, release: Callable[[], None], task: asyncio.Task[None]) -> None:
         """Decide what the turn left, and hand it to ledger and store; nothing awaits from here to there."""
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        meter = live.meter
-        charged = meter.charged(error.billed if isinstance(error, CmtError) else "unknown")
-        ending = ending_of(live.flight, error, live.turn.cancel_reason, charged)
-        live.flight.land()
-        if isinstance(ending, CmtError):
-            meter.settle("failed", charged, meter.price(charged))
-            live.outcome = with_price(ending, meter.spent)
-            self._end_unrecorded(live)
+        ending, plan = land(asking, task), asking.flight.plan
+        if isinstance(ending, Ending) and plan is not None:
+            self._keep(asking, release, ending, plan)
             return
-        meter.settle(state_of(ending, live.turn.cancel_reason), ending.usage, price_of(ending, meter))
-        if live.flight.plan is None:
-            live.outcome = result_of_nothing(live.turn, ending, live.flight)
-            self._end_unrecorded(live)
-            return
-        self._keep(live, ending, live.flight.plan)
+        release()  # it leaves nothing in the session, but its attempts are booked
+        nothing = (
+            ending if isinstance(ending, CmtError) else result_of_nothing(asking.turn, ending, asking.flight)
+        )
+        self._settling.settle(asking.turn, nothing)
 
-    def _end_unrecorded(self, live: _Live) -> None:
-        """The turn leaves nothing in the session, but its attempts are booked."""
-        self._release(live)
-        self._when_booked(live, asyncio.get_running_loop(), None)
-
-    def _keep(self, live: _Live, ending: Ending, plan: PlannedTurn) -> None:
+    def _keep(self, asking: Asking, release: Callable[[], None], ending: Ending, plan: PlannedTurn) -> None:
         """Take the turn into the history and hand its record to the store."""
-        conversation = live.conversation
-        told = ending.usage if ending.message is not None else live.flight.reported
+        conversation, replaced = asking.conversation, asking.replaced
+        told = ending.usage if ending.message is not None else asking.flight.reported
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
             conversation.last_sent = sent_prompt(plan.prompt, ending.usage, verdict)
-        record = record_of(_place(live), plan, live.flight, ending, verdict, live.meter.spent)
-        conversation.append(record, plan.history_from, live.replaced)
-        live.outcome = result_of(record, live.meter.prediction)
+        record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter.spent)
+        conversation.append(record, plan.history_from, replaced)
         change = partial(
             transcripts.settle_turn,
             session=conversation.record,
             turn=record,
-            replaced=live.replaced.id if live.replaced else None,
+            replaced=replaced.id if replaced else None,
         )
-        saved = partial(self._saved, live, asyncio.get_running_loop())
-        self._shelf.save(conversation, change).add_done_callback(saved)
-
-    def _saved(self, live: _Live, loop: asyncio.AbstractEventLoop, done: Future[None]) -> None:
-        """On the store's thread: the record is durable or waits, so the session is free."""
-        self._release(live)
-        error = done.exception()
-        self._when_booked(live, loop, None if error is None else str(error))
-
-    def _when_booked(self, live: _Live, loop: asyncio.AbstractEventLoop, failure: str | None) -> None:
-        """Finish once the ledger holds every attempt: nobody hears of a turn whose money could still be lost."""
-        live.meter.when_durable(partial(self._finish_soon, live, loop, failure))
-
-    def _finish_soon(self, live: _Live, loop: asyncio.AbstractEventLoop, failure: str | None) -> None:
-        """On whatever thread ended last; the loop may be gone."""
-        try:
-            loop.call_soon_threadsafe(self._finish, live, failure)
-        except RuntimeError:
-            self._unsettled.pop(live.turn.id, None)
-
-    def _finish(self, live: _Live, failure: str | None) -> None:
-        """On the loop: tell the result, what of it is not on disk, and which budget it brought near its end."""
-        if live.outcome is None:
-            return
-        if isinstance(live.outcome, TurnResult):
-            unsaved = () if failure is None else (f"not saved: {failure}",)
-            notices = (*live.outcome.notices, *unsaved, *live.meter.warnings)
-            live.outcome = replace(live.outcome, notices=notices)
-        self._settle(live, live.outcome)
-
-    def _settle(self, live: _Live, outcome: TurnResult | CmtError) -> None:
-        self._unsettled.pop(live.turn.id, None)
-        live.turn.settle(outcome)
-        self._shelf.trim()
-
-    def _release(self, live: _Live) -> None:
-        """Free the session for the next turn, here and in other processes."""
-        self._live.pop(live.turn.session_id, None)
-        live.release()
+        saved = self._shelf.save(conversation, change)
+        saved.add_done_callback(lambda _: release())  # the record is with the store, so the session is free
+        self._settling.settle(asking.turn, result_of(record, asking.meter.prediction), saved)
 
 
-async def _content(live: _Live) -> tuple[Mapping[str, Any], ...]:
-    draft = live.draft
+async def _content(asking: Asking) -> tuple[Mapping[str, Any], ...]:
+    draft = asking.draft
     images = await load_images(draft.images, draft.model)
-    live.notices += [f"{image.name}: {change}" for image in images for change in image.changes]
+    asking.notices += [f"{image.name}: {change}" for image in images for change in image.changes]
     blocks = [block.content_block for block in draft.context]
     return prompt_content([image.to_dict() for image in images], blocks, draft.text)
 
 
-def _check_replaced(live: _Live) -> None:
+def _check_replaced(asking: Asking) -> None:
     """Another window may have added a turn since the person asked to repeat the last one."""
-    if live.replaced is None:
+    if asking.replaced is None:
         return
-    last = live.conversation.loaded[-1:]
-    if not last or last[0].id != live.replaced.id:
+    last = asking.conversation.loaded[-1:]
+    if not last or last[0].id != asking.replaced.id:
         raise UnknownTurnError(
             "Only the session's last turn can be asked again; fork the session at an earlier one."
         )
-    live.replaced = last[0]
-
-
-def _place(live: _Live) -> Place:
-    return Place(
-        turn_id=live.turn.id,
-        session_id=live.turn.session_id,
-        seq=live.conversation.next_seq(live.replaced),
-        started_at=live.started_at,
-        prompt=live.content,
-        prompt_text=live.draft.text,
-        notices=(*live.draft.notices, *live.notices, *live.meter.notices),
-    )
+    asking.replaced = last[0]

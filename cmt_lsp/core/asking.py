@@ -1,0 +1,98 @@
+"""Asking: one question on its way to one model, until it is known what it left and what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import CmtError, ContextTooLargeError
+from cmt_lsp.core.ending import Place, ending_of, price_of, state_of, with_price
+from cmt_lsp.core.forecast import outlook_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from cmt_lsp.api.anthropic_client import AnthropicClient
+    from cmt_lsp.api.cache_manager import CacheManager
+    from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
+    from cmt_lsp.core.draft import Draft
+    from cmt_lsp.core.ending import Ending
+    from cmt_lsp.core.flight import Flight
+    from cmt_lsp.core.money.meter import Meter
+    from cmt_lsp.core.records import TurnRecord
+    from cmt_lsp.core.turn import Turn
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Asking:
+    """A running turn with all that its end needs; without a repr, since asyncio's debug log would show the question."""
+
+    turn: Turn
+    draft: Draft
+    conversation: ConversationManager
+    flight: Flight
+    meter: Meter
+    started_at: float
+    replaced: TurnRecord | None = None
+    content: tuple[Mapping[str, Any], ...] = ()
+    """The user message's blocks, once images are loaded."""
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place:
+        """Where the turn belongs in its session."""
+        return Place(
+            turn_id=self.turn.id,
+            session_id=self.turn.session_id,
+            seq=self.conversation.next_seq(self.replaced),
+            started_at=self.started_at,
+            prompt=self.content,
+            prompt_text=self.draft.text,
+            notices=(*self.draft.notices, *self.notices, *self.meter.notices),
+        )
+
+    def plan(self, cache: CacheManager, room: int | None = None) -> PlannedTurn:
+        """The question behind the history; `room` in tokens stands in for the model's own limit."""
+        return self.conversation.plan(self.draft, self.content, cache, without=self.replaced, room=room)
+
+    def aim(self, plan: PlannedTurn, client: AnthropicClient) -> None:
+        """Tell the meter what the next attempts ask."""
+        outlook = outlook_of(plan.prompt, self.conversation.last_sent)
+        self.meter.aim(plan.request, client.count_tokens, outlook)
+
+
+async def ask(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
+    """Send and listen; a prompt that the endpoint finds too large goes out once more with less history."""
+    try:
+        await _listen(asking, plan, client)
+    except ContextTooLargeError as error:
+        smaller = asking.plan(cache, room=plan.estimated_tokens // 2)
+        if smaller.history_from == plan.history_from:
+            raise
+        asking.meter.failed(error.billed)
+        await _listen(asking, smaller, client)
+
+
+async def _listen(asking: Asking, plan: PlannedTurn, client: AnthropicClient) -> None:
+    asking.flight.take_off(plan, lambda: client.ready)
+    asking.aim(plan, client)
+    async with client.stream(plan.request, gate=asking.meter) as events:
+        async for event in events:
+            asking.meter.hear(event)
+            asking.flight.take(event)
+
+
+def land(asking: Asking, task: asyncio.Task[None]) -> Ending | CmtError:
+    """How the task of a turn ended; its last attempt is settled, and nothing awaits in here."""
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    meter, reason = asking.meter, asking.turn.cancel_reason
+    charged = meter.charged(error.billed if isinstance(error, CmtError) else "unknown")
+    ending = ending_of(asking.flight, error, reason, charged)
+    asking.flight.land()
+    if isinstance(ending, CmtError):
+        meter.settle("failed", charged, meter.price(charged))
+        return with_price(ending, meter.spent)
+    meter.settle(state_of(ending, reason), ending.usage, price_of(ending, meter))
+    return ending
