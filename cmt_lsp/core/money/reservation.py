@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 FREE = Cost(0, 0, None, estimated=False)
 """Of an attempt that was never sent."""
-_GRACE = 1.0
-"""Seconds beyond the wait for a lock after which a disk is taken for dead."""
 
 
 class Reservation:
@@ -47,12 +45,13 @@ class Reservation:
         self._place = books.place()
         self._deciding = threading.Lock()
 
-    def start(self, patience: float) -> None:
-        """Hand the claims in; after `patience` seconds a turn without a budget goes on by the spool."""
+    def start(self, waited: float) -> None:
+        """Hand the claims in, after `waited` seconds; a turn without a budget goes on by the spool before long."""
         landed = self._books.write(self._reserve)
         landed.add_done_callback(self._when_landed)
-        self._books.keeper.watch(landed, patience, self._rescue)
-        self._books.keeper.watch(landed, LOCK_SECONDS + _GRACE, self._give_up)
+        patience = self._books.patience_for(len(self._claims))
+        self._books.keeper.watch(landed, max(0.0, patience - waited), self._rescue)
+        self._books.keeper.watch(landed, LOCK_SECONDS + patience, self._give_up)
 
     def release(self) -> None:
         """Nobody waits any more: close what was granted, or will be; nothing was sent."""
@@ -83,7 +82,7 @@ class Reservation:
         with self._deciding:
             decided = self.outcome.done()
             if not decided:
-                self._books.running.update({opening.id: opening for opening in found.openings})
+                self._books.opened(found.openings)
                 self.outcome.set_result(found.granted)
         if decided and self.outcome.exception() is not None:
             self._close_unsent(found.openings)
