@@ -85,7 +85,7 @@ def _header(data: PageData) -> Markup:
 def _content(data: PageData) -> list[Markup | None]:
     total = Figures.of(data.whole)
     if not total.requests:
-        words = "Nothing was spent in these days. What a question costs shows here once it has been asked."
+        words = "Nothing was spent in these days. Ask something in your editor, and what it costs shows here."
         return [element("p", words, class_="empty")]
     grain = grain_of(data.first, data.last)
     time = Timeline(grain, periods(data.whole["groups"], data.first, data.last))

@@ -294,7 +294,12 @@ def _answers(inside: float) -> Markup:
 
 
 def _row(what: str, drawn: Markup, words: str) -> Markup:
-    return joined(element("dt", what), element("dd", drawn), element("dd", words, class_="figure"))
+    return element(
+        "div",
+        element("dt", what),
+        element("dd", drawn, class_="scale"),
+        element("dd", words, class_="figure"),
+    )
 
 
 def dollars(nano: float) -> str:
