@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from attempt_rows import book, ledger_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,8 +32,7 @@ from cmt_lsp.core.money.report import (
     last_turn,
     usage_report,
 )
-from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA, TOKENS
-from cmt_lsp.core.store import StoreFile
+from cmt_lsp.core.money.schema import TOKENS
 
 Row = dict[str, Any]
 
@@ -64,29 +64,17 @@ def a_row(number: int, rng: random.Random) -> Row:
     }  # fmt: skip
 
 
-def book(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    """Write attempts, one after the other, as the ledger does; its triggers keep the sums."""
+def book_all(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Write attempts, one after the other."""
     for row in rows:
-        marks = ", ".join(f":{name}" for name in row)
-        connection.execute(f"INSERT INTO attempts ({', '.join(row)}) VALUES ({marks})", row)  # noqa: S608  our columns
+        book(connection, **row)
 
 
 @pytest.fixture
-def open_ledger(tmp_path: Path) -> Iterator[Callable[[], sqlite3.Connection]]:
-    """Make empty ledgers on the disk."""
-    opened: list[sqlite3.Connection] = []
-
-    def make() -> sqlite3.Connection:
-        path = tmp_path / f"{len(opened)}-{FILE_NAME}"
-        file = StoreFile(path, SCHEMA, lambda: 0.0)
-        file.read(lambda _: None)
-        file.close()
-        opened.append(sqlite3.connect(path, isolation_level=None))
-        return opened[-1]
-
-    yield make
-    for connection in opened:
-        connection.close()
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """An empty ledger on the disk."""
+    with ledger_file(tmp_path) as opened:
+        yield opened
 
 
 def plain_sum(rows: Iterable[Row]) -> tuple[Any, ...]:
@@ -176,13 +164,12 @@ def a_query(wish: dict[str, Any]) -> UsageQuery | None:
 
 @pytest.mark.campaign
 def test_groups_and_rest_add_up_to_the_total_and_the_total_to_the_rows(
-    open_ledger: Callable[[], sqlite3.Connection], campaign_size: Callable[[int, int], int]
+    connection: sqlite3.Connection, campaign_size: Callable[[int, int], int]
 ) -> None:
     """Against plain Python sums over the rows, for any scope, days, groupings and limit; live rows count nowhere."""
-    connection = open_ledger()
     rng = random.Random(7)
     rows = [a_row(number, rng) for number in range(campaign_size(300, 3000))]
-    book(connection, rows)
+    book_all(connection, rows)
     seen: set[tuple[object, ...]] = set()
 
     @given(wish=QUERIES)
@@ -220,15 +207,12 @@ def test_groups_and_rest_add_up_to_the_total_and_the_total_to_the_rows(
     assert len(seen) > 40
 
 
-def test_the_dearest_groups_are_kept_and_days_stay_in_their_order(
-    open_ledger: Callable[[], sqlite3.Connection],
-) -> None:
-    connection = open_ledger()
+def test_the_dearest_groups_are_kept_and_days_stay_in_their_order(connection: sqlite3.Connection) -> None:
     rng = random.Random(3)
     costs = {"2026-11-01": 5, "2026-11-02": 9, "2026-11-03": 1, "2026-11-04": 7}
     done = [a_row(n, rng) | {"state": "done", "model": MODELS[0], "day": day, "nano_usd": cost, "workspace": f"/{cost}"}
             for n, (day, cost) in enumerate(costs.items())]  # fmt: skip
-    book(connection, done)
+    book_all(connection, done)
 
     def keys(**wish: Any) -> list[str]:
         return [part.key for part in usage_report(connection, checked_query("all", "", **wish)).groups or ()]
@@ -239,13 +223,10 @@ def test_the_dearest_groups_are_kept_and_days_stay_in_their_order(
     assert keys(group_by="workspace", limit=3) == ["/9", "/7", "/5"]
 
 
-def test_groups_without_a_price_come_last_the_busiest_first(
-    open_ledger: Callable[[], sqlite3.Connection],
-) -> None:
-    connection = open_ledger()
+def test_groups_without_a_price_come_last_the_busiest_first(connection: sqlite3.Connection) -> None:
     rng = random.Random(3)
     base = a_row(0, rng) | {"state": "done", "nano_usd": None, "saved_nano_usd": None}
-    book(
+    book_all(
         connection,
         [
             base | {"id": "1", "model": "a-quiet", "input_tokens": 1},
@@ -263,20 +244,17 @@ def test_groups_without_a_price_come_last_the_busiest_first(
     assert report.total.sums.cost.display == "≥$0.0000"
 
 
-def test_an_empty_ledger_cost_nothing(open_ledger: Callable[[], sqlite3.Connection]) -> None:
-    report = usage_report(open_ledger(), checked_query("all", "", group_by="session"))
+def test_an_empty_ledger_cost_nothing(connection: sqlite3.Connection) -> None:
+    report = usage_report(connection, checked_query("all", "", group_by="session"))
 
     assert report.total == Part("", Sums(0, Usage(), Cost(0, 0, None, estimated=False), 0), 0, 0)
     assert (report.groups, report.rest) == ((), None)
     assert report.total.hit_ratio == 0.0
 
 
-def test_a_session_whose_rows_were_taken_out_is_not_counted(
-    open_ledger: Callable[[], sqlite3.Connection],
-) -> None:
-    connection = open_ledger()
+def test_a_session_whose_rows_were_taken_out_is_not_counted(connection: sqlite3.Connection) -> None:
     rng = random.Random(1)
-    book(connection, [a_row(n, rng) | {"state": "done", "session_id": f"s{n}"} for n in range(3)])
+    book_all(connection, [a_row(n, rng) | {"state": "done", "session_id": f"s{n}"} for n in range(3)])
     connection.execute("DELETE FROM attempts WHERE session_id = 's1'")
 
     report = usage_report(connection, checked_query("all", "", group_by="session"))
@@ -285,21 +263,18 @@ def test_a_session_whose_rows_were_taken_out_is_not_counted(
     assert {part.key for part in report.groups or ()} == {"s0", "s2"}
 
 
-def test_a_report_is_of_one_moment(
-    open_ledger: Callable[[], sqlite3.Connection], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_is_of_one_moment(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another window books between two statements of a report is in none of its figures."""
-    connection = open_ledger()
     connection.execute("PRAGMA journal_mode=WAL")
     rng = random.Random(1)
-    book(connection, [a_row(0, rng) | {"state": "done"}])
+    book_all(connection, [a_row(0, rng) | {"state": "done"}])
     path = connection.execute("PRAGMA database_list").fetchone()[2]
     premiums = module._premiums
 
     def booked_meanwhile(*given: Any) -> Any:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             number = other.execute("SELECT count(*) FROM attempts").fetchone()[0]
-            book(other, [a_row(number, rng) | {"state": "done"}])
+            book_all(other, [a_row(number, rng) | {"state": "done"}])
         return premiums(*given)
 
     monkeypatch.setattr(module, "_premiums", booked_meanwhile)
@@ -311,13 +286,12 @@ def test_a_report_is_of_one_moment(
     assert not connection.in_transaction
 
 
-def test_the_last_turn_of_a_session_is_the_one_begun_last(
-    open_ledger: Callable[[], sqlite3.Connection],
-) -> None:
-    connection = open_ledger()
+def test_the_last_turn_of_a_session_is_the_one_begun_last(connection: sqlite3.Connection) -> None:
     rng = random.Random(1)
     turns = ("t9", "t1", "t5")
-    book(connection, [a_row(n, rng) | {"session_id": "s", "turn_id": turn} for n, turn in enumerate(turns)])
+    book_all(
+        connection, [a_row(n, rng) | {"session_id": "s", "turn_id": turn} for n, turn in enumerate(turns)]
+    )
 
     assert last_turn(connection, "s") == "t5"
     assert last_turn(connection, "") is None
