@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from weakref import WeakValueDictionary
@@ -17,7 +18,7 @@ from cmt_lsp.core.batch_submission import Submission
 from cmt_lsp.core.births import real_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from cmt_lsp.api.message_batches import MessageBatches
@@ -79,8 +80,9 @@ class Batches:
         """
         plan = await self._plan(order)
         price = await self._price(plan)
-        client, _ = await self._clients.for_request(self._settings())
-        record, notices = await self._submission.submit(plan, order, client)
+        client, access = await self._clients.for_request(self._settings())
+        with self._clients.answering(access):
+            record, notices = await self._submission.submit(plan, order, client)
         told = (*plan.notices, *notices, *((record.problem,) if record.problem else ()))
         return await self._books.info(record), price, tuple(dict.fromkeys(told))
 
@@ -108,7 +110,8 @@ class Batches:
             if record.state == "submitting" and record.sent_at is None:
                 record = await self._close_unsent(record)
             elif record.state in (*OPEN_STATES, "lost") and record.sent_at is not None:
-                record = await self._lookout.look(record, await self._doors(record), tell)
+                async with self._doors(record) as doors:
+                    record = await self._lookout.look(record, doors, tell)
             await self._books.settle(record)
             return await self._books.info(record)
 
@@ -134,7 +137,8 @@ class Batches:
         if record.state != "in_progress" or record.remote_id is None:
             return info
         try:
-            remote = await (await self._doors(record)).cancel(record.remote_id)
+            async with self._doors(record) as doors:
+                remote = await doors.cancel(record.remote_id)
         except InvalidRequestError:
             return await self.status(batch_id)  # it has ended a moment ago
         return await self._books.info(await self._books.found(record, remote))
@@ -191,15 +195,17 @@ class Batches:
             record, "cmt-lsp ended before the batch was sent, so nothing was charged; submit it again."
         )
 
-    async def _doors(self, record: BatchRecord) -> MessageBatches:
+    @asynccontextmanager
+    async def _doors(self, record: BatchRecord) -> AsyncIterator[MessageBatches]:
         """The API of the endpoint that has the batch; a key of one endpoint is never tried at another."""
-        client, _ = await self._clients.for_request(self._settings())
+        client, access = await self._clients.for_request(self._settings())
         if record.endpoint != client.endpoint:
             raise InvalidRequestError(
                 f"The batch runs at {host_of(record.endpoint or '')}, and {client.host} is set now.",
                 hint="Set the base URL and the key that it was submitted with.",
             )
-        return client.batches
+        with self._clients.answering(access):
+            yield client.batches
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -23,6 +23,7 @@ from cmt_lsp.api.token_tracker import figures
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
+from cmt_lsp.core.batches import Batches
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.comparison import drafts_of
 from cmt_lsp.core.comparison_runner import ComparisonRunner
@@ -119,6 +120,9 @@ class APISessionManager:
         self.ledger.use_limits(self._settings.budgets)
         self._shelf = SessionShelf(self._store)
         self._clients = Clients(self.keys, client)
+        self.batches = Batches(
+            self._store, self.ledger, self._clients, self._locks, lambda: self._settings, clock
+        )
         self.cache = CacheManager(clock)
         self._shelf.keep_while(self._locks.is_held)
         self._settling = Settling(self._shelf.trim)
@@ -426,13 +430,15 @@ class APISessionManager:
     def take_notices(self) -> tuple[str, ...]:
         """What the person should be told once: settings not taken, a store moved aside, changes not saved."""
         own, self._notices = self._notices, []
-        return (*own, *self._new_price_notices(), *self._store.take_notices(), *self.ledger.take_notices())
+        kept = (*self._store.take_notices(), *self.ledger.take_notices(), *self.batches.take_notices())
+        return (*own, *self._new_price_notices(), *kept)
 
     async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
         """Stop what runs, write what waits, close the connections; at most about `timeout` seconds."""
         ends_at = asyncio.get_running_loop().time() + timeout
         self.cancel_all("client_gone")
         await self._settling.settled(timeout)
+        await self.batches.settled(max(0.1, ends_at - asyncio.get_running_loop().time()))
         await self._clients.aclose()
         if self._owns_ledger:
             left = max(0.1, ends_at - asyncio.get_running_loop().time())
