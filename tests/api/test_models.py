@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 from genai_prices import Usage as OtherUsage
 from genai_prices import calc_price
+from genai_prices.data import providers
 
 from cmt_lsp import api
 from cmt_lsp.api import MODEL_PRICING
 from cmt_lsp.api.models import (
     DEFAULT_MODEL,
     Cost,
+    Model,
     all_models,
     cost_of,
     display_usd,
@@ -38,32 +41,80 @@ TODAY = NOW.date()
 MILLION_EACH = Usage(1_000_000, 1_000_000, 1_000_000, 1_000_000, 1_000_000)
 
 
+GOLDEN = {
+    "claude-fable-5-2": (8, 10, 16, 0.20, 40),
+    "claude-fable-5-1": (10, 12.50, 20, 0.25, 50),
+    "claude-fable-5": (10, 12.50, 20, 1, 50),
+    "claude-mythos-5-2": (8, 10, 16, 0.20, 40),
+    "claude-mythos-5-1": (10, 12.50, 20, 0.25, 50),
+    "claude-mythos-5": (10, 12.50, 20, 1, 50),
+    "claude-mythos-preview": None,
+    "claude-opus-5-5": (4, 5, 8, 0.20, 20),
+    "claude-opus-5": (5, 6.25, 10, 0.50, 25),
+    "claude-opus-4-8": (5, 6.25, 10, 0.50, 25),
+    "claude-opus-4-7": (5, 6.25, 10, 0.50, 25),
+    "claude-opus-4-6": (5, 6.25, 10, 0.50, 25),
+    "claude-opus-4-5": (5, 6.25, 10, 0.50, 25),
+    "claude-opus-4-1": (15, 18.75, 30, 1.50, 75),
+    "claude-opus-4-0": (15, 18.75, 30, 1.50, 75),
+    "claude-3-opus": (15, 18.75, 30, 1.50, 75),
+    "claude-sonnet-5-5": (2, 2.50, 4, 0.10, 10),
+    "claude-sonnet-5": (2, 2.50, 4, 0.20, 10),
+    "claude-sonnet-4-6": (3, 3.75, 6, 0.30, 15),
+    "claude-sonnet-4-5": (3, 3.75, 6, 0.30, 15),
+    "claude-sonnet-4-0": (3, 3.75, 6, 0.30, 15),
+    "claude-3-7-sonnet": (3, 3.75, 6, 0.30, 15),
+    "claude-3-5-sonnet": (3, 3.75, 6, 0.30, 15),
+    "claude-3-sonnet": (3, 3.75, 6, 0.30, 15),
+    "claude-haiku-5-5": (0.10, 0.125, 0.20, 0.01, 0.50),
+    "claude-haiku-4-5": (1, 1.25, 2, 0.10, 5),
+    "claude-3-5-haiku": (0.80, 1, 1.60, 0.08, 4),
+    "claude-3-haiku": (0.25, 0.30, 0.50, 0.03, 1.25),
+}
+"""USD per million tokens on the day of the table, short prompts: input, 5-minute and 1-hour writes, read, output."""
+
+
+@pytest.mark.parametrize("model", [model.id for model in all_models()])
+def test_golden_price_of_every_model_and_token_class(model: str) -> None:
+    expected = GOLDEN[model] and tuple(round(rate * 1000) for rate in GOLDEN[model] or ())
+    row = price_in_force(model, NOW, 1000)
+    assert expected == (row and (row.input, row.write_5m, row.write_1h, row.read, row.output))
+
+
 @pytest.mark.parametrize(
-    ("rates", "model"),
+    ("day", "state", "model"),
     [
-        ((8, 10, 16, 0.20, 40), "claude-fable-5-2"),
-        ((10, 12.50, 20, 0.25, 50), "claude-fable-5-1"),
-        ((10, 12.50, 20, 1, 50), "claude-fable-5"),
-        ((8, 10, 16, 0.20, 40), "claude-mythos-5-2"),
-        ((4, 5, 8, 0.20, 20), "claude-opus-5-5"),
-        ((5, 6.25, 10, 0.50, 25), "claude-opus-5"),
-        ((5, 6.25, 10, 0.50, 25), "claude-opus-4-8"),
-        ((5, 6.25, 10, 0.50, 25), "claude-opus-4-7"),
-        ((5, 6.25, 10, 0.50, 25), "claude-opus-4-6"),
-        ((5, 6.25, 10, 0.50, 25), "claude-opus-4-5"),
-        ((2, 2.50, 4, 0.10, 10), "claude-sonnet-5-5"),
-        ((2, 2.50, 4, 0.20, 10), "claude-sonnet-5"),
-        ((3, 3.75, 6, 0.30, 15), "claude-sonnet-4-6"),
-        ((3, 3.75, 6, 0.30, 15), "claude-sonnet-4-5"),
-        ((0.10, 0.125, 0.20, 0.01, 0.50), "claude-haiku-5-5"),
-        ((1, 1.25, 2, 0.10, 5), "claude-haiku-4-5"),
+        ("2026-11-30", "deprecated", "claude-sonnet-4-5"),
+        ("2026-08-05", "retired", "claude-opus-4-1"),
+        ("2026-06-30", "retired", "claude-mythos-preview"),
+        ("2026-06-15", "retired", "claude-opus-4-0"),
+        ("2026-06-15", "retired", "claude-sonnet-4-0"),
+        ("2026-02-19", "retired", "claude-3-7-sonnet"),
+        ("2026-02-19", "retired", "claude-3-5-haiku"),
+        ("2026-01-05", "retired", "claude-3-opus"),
+        ("2025-07-21", "retired", "claude-3-sonnet"),
+        ("not before 2026-11-24", "active", "claude-opus-4-5"),
+        ("not before 2026-10-15", "active", "claude-haiku-4-5"),
     ],
 )
-def test_golden_price_of_every_token_class(rates: tuple[float, ...], model: str) -> None:
-    expected = tuple(round(rate * 1000) for rate in rates)
-    row = price_in_force(model, NOW, 1000)
-    assert row is not None
-    assert expected == (row.input, row.write_5m, row.write_1h, row.read, row.output)
+def test_every_known_last_day_is_in_the_table_with_a_successor(day: str, state: str, model: str) -> None:
+    found = find_model(model)
+    assert found is not None
+    told = f"not before {found.retires_not_before}" if found.retires_not_before else str(found.retires_at)
+    assert (day, state) == (told, found.lifecycle)
+    assert found.successor
+
+
+def test_last_days_agree_with_the_vendors_own_client() -> None:
+    from anthropic.resources.messages.messages import DEPRECATED_MODELS
+
+    told = {name: re.sub(r"(?<=\d)(st|nd|rd|th)", "", day) for name, day in DEPRECATED_MODELS.items()}
+    both = {name: find_model(name) for name in told}
+    compared = {name: model.retires_at for name, model in both.items() if model and model.retires_at}
+    assert len(compared) > 10
+    assert compared == {
+        name: datetime.strptime(told[name], "%B %d, %Y").replace(tzinfo=UTC).date() for name in compared
+    }
 
 
 def test_one_request_of_every_class_adds_up() -> None:
@@ -132,6 +183,51 @@ def test_a_modifier_nobody_knows_is_charged_as_the_dearest_and_marked() -> None:
     assert (warped.nano_usd, warped.estimated) == (100 * 20_000 * 2, True)
     assert cost_of("claude-opus-5-5", usage, NOW, service_tier="priority").estimated
     assert not cost_of("claude-opus-5-5", usage, NOW, service_tier="standard").estimated
+
+
+@pytest.mark.parametrize("model", [model.id for model in all_models() if model.prices])
+def test_a_batch_costs_half_in_every_class_to_the_nano_dollar(model: str) -> None:
+    for usage in (*(usage_of(9999) for usage_of in CLASSES.values()), Usage(1, 1, 1, 1, 1)):
+        plain = cost_of(model, usage, NOW)
+        batch = cost_of(model, usage, NOW, batch=True)
+        assert plain.nano_usd is not None
+        assert batch.nano_usd == (plain.nano_usd + 1) // 2
+        assert batch == cost_of(model, usage, NOW, service_tier="batch")
+        assert batch == cost_of(model, usage, NOW, service_tier="batch", batch=True), "half once"
+        assert (batch.price_row, batch.estimated) == (plain.price_row, False)
+
+
+def test_a_batch_multiplies_with_the_other_modifiers_and_halves_the_saving() -> None:
+    usage = Usage(1000, 0, 0, 9000, 100)
+    plain, both = (
+        cost_of("claude-opus-5-5", usage, NOW),
+        cost_of("claude-opus-5-5", usage, NOW, batch=True, geo="us"),
+    )
+    assert both.nano_usd == (plain.nano_usd or 0) * 11 // 20
+    assert both.saved_nano_usd == (plain.saved_nano_usd or 0) * 11 // 20
+
+
+def test_an_unpriced_batch_stays_unpriced() -> None:
+    assert cost_of("qwen3-coder", MILLION_EACH, NOW, batch=True) == Cost.none_known()
+
+
+def test_modifiers_are_sure_only_for_the_models_that_offer_them() -> None:
+    """Fast mode: Opus 5.5, 5, 4.8 and Fable 5.2. US inference: all but the 4.5 family and older."""
+    usage = Usage(100)
+    priced = [model.id for model in all_models() if model.prices]
+    fast = {model for model in priced if not cost_of(model, usage, NOW, speed="fast").estimated}
+    us = {model for model in priced if not cost_of(model, usage, NOW, geo="us").estimated}
+    assert fast == {"claude-opus-5-5", "claude-opus-5", "claude-opus-4-8", "claude-fable-5-2"}
+    assert set(priced) - us == {
+        "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-1", "claude-opus-4-0",
+        "claude-sonnet-4-0", "claude-3-7-sonnet", "claude-3-5-sonnet", "claude-3-5-haiku", "claude-3-opus",
+        "claude-3-sonnet", "claude-3-haiku",
+    }  # fmt: skip
+    for model in priced:
+        plain = cost_of(model, usage, NOW).nano_usd or 0
+        assert cost_of(model, usage, NOW, speed="fast").nano_usd == 2 * plain
+        assert cost_of(model, usage, NOW, geo="us").nano_usd == (plain * 11 + 5) // 10
+        assert not cost_of(model, usage, NOW, speed="standard", geo="not_available").estimated
 
 
 def test_half_a_nano_dollar_rounds_up() -> None:
@@ -209,32 +305,87 @@ def test_money_is_shown_without_false_precision(shown: str, nano: int) -> None:
     assert shown == display_usd(nano)
 
 
+def their_price(model: str, usage: Usage, at: datetime) -> Decimal | None:
+    """Nano-dollars by `genai-prices`, which counts the whole prompt as input and 1-hour writes among all writes."""
+    there = OtherUsage(
+        input_tokens=usage.total_input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_input_tokens,
+        cache_write_tokens=usage.cache_creation_input_tokens,
+        cache_write_1h_tokens=usage.cache_creation_1h_input_tokens,
+    )
+    try:
+        found = calc_price(there, model, provider_id="anthropic", genai_request_timestamp=at)
+    except LookupError:
+        return None
+    return found.total_price * 10**9
+
+
+UNKNOWN_THERE = {
+    "claude-mythos-5": "restricted access; only the newest of its line is listed there",
+    "claude-mythos-5-1": "restricted access; only the newest of its line is listed there",
+}
+DISAGREEMENTS = {
+    (
+        "claude-sonnet-5-5",
+        "read",
+        datetime(2026, 10, 7, tzinfo=UTC),
+    ): "it has one price and no dates for this model: reads cost 0.20 before that day",
+}
+"""Model, class and the moment up to which the other list says something else, and why ours is kept."""
+SIZES = (1, 1000, 100_000, 100_001, 200_000, 200_001, 900_000)
+CLASSES = {
+    "input": lambda n: Usage(input_tokens=n),
+    "write_5m": lambda n: Usage(cache_creation_5m_input_tokens=n),
+    "write_1h": lambda n: Usage(cache_creation_1h_input_tokens=n),
+    "read": lambda n: Usage(cache_read_input_tokens=n),
+    "output": lambda n: Usage(input_tokens=n, output_tokens=7777),
+}
+
+
+def moments_of(model: Model) -> list[datetime]:
+    """The first and the last moment of every list of a model, and the day of the table."""
+    days = sorted({row.valid_from for row in model.prices})
+    starts = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
+    return [*starts, *(start - timedelta(seconds=1) for start in starts[1:]), NOW]
+
+
+def is_known_to_disagree(model: str, kind: str, at: datetime) -> bool:
+    return any((model, kind) == (one, of) and at < until for one, of, until in DISAGREEMENTS)
+
+
 @pytest.mark.parametrize("model", [model.id for model in all_models() if model.prices])
-def test_prices_agree_with_an_independent_price_list(model: str) -> None:
-    """`genai-prices` counts the whole prompt as input and 1-hour writes as part of all writes."""
-    if model in {"claude-mythos-5", "claude-mythos-5-1"}:
-        model_there = model.replace(
-            "mythos", "fable"
-        )  # restricted models it leaves out, at the price of their twins
-    else:
-        model_there = model
-    for usage in (Usage(700, 200, 100, 3000, 400), Usage(90_000, 70_000, 30_000, 60_000, 5000)):
-        for at in (NOW, datetime(2026, 3, 1, tzinfo=UTC)):
-            if at < datetime.combine(min(row.valid_from for row in find_model(model).prices), NOW.timetz()):  # type: ignore[union-attr]
-                continue
-            other = calc_price(
-                OtherUsage(
-                    input_tokens=usage.total_input_tokens,
-                    output_tokens=usage.output_tokens,
-                    cache_read_tokens=usage.cache_read_input_tokens,
-                    cache_write_tokens=usage.cache_creation_input_tokens,
-                    cache_write_1h_tokens=usage.cache_creation_1h_input_tokens,
-                ),
-                model_there,
-                provider_id="anthropic",
-                genai_request_timestamp=at,
-            )
-            assert other.total_price * 10**9 == Decimal(cost_of(model, usage, at).nano_usd or 0)
+def test_every_class_tier_and_date_agrees_with_an_independent_price_list(model: str) -> None:
+    """What does not is named above with its reason, and nothing is named that agrees."""
+    found = find_model(model)
+    assert found is not None
+    for at in moments_of(found):
+        for kind, usage_of in CLASSES.items():
+            theirs = [their_price(model, usage_of(size), at) for size in SIZES]
+            ours = [cost_of(model, usage_of(size), at).nano_usd for size in SIZES]
+            if model in UNKNOWN_THERE:
+                assert theirs == [None] * len(SIZES)
+            elif is_known_to_disagree(model, kind, at):
+                assert all(one != other for one, other in zip(ours, theirs, strict=True))
+            else:
+                assert ours == theirs, (kind, at)
+
+
+@pytest.mark.parametrize("model", [model.id for model in all_models() if model.prices])
+def test_requests_of_all_classes_agree_with_an_independent_price_list(model: str) -> None:
+    rng = random.Random(5)
+    for _ in range(0 if model in UNKNOWN_THERE else 50):
+        usage = random_usage(rng)
+        assert their_price(model, usage, NOW) == cost_of(model, usage, NOW).nano_usd
+
+
+def test_every_model_that_both_lists_know_is_compared() -> None:
+    """The other list also has two that were gone before prompt caching."""
+    (vendor,) = (provider for provider in providers if provider.id == "anthropic")
+    priced = [model.id for model in all_models() if model.prices and model.id not in UNKNOWN_THERE]
+    compared = {found.id for name in priced if (found := vendor.find_model(name))}
+    assert {model.id for model in vendor.models} - compared == {"claude-2", "claude-v1"}
+    assert len(compared) == len(priced)
 
 
 @pytest.mark.parametrize(
