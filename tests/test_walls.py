@@ -15,7 +15,7 @@ ONLY_IN = {
     "cattrs": ["server/"],
     "anthropic": ["api/anthropic_client.py"],
     "httpx2": ["api/anthropic_client.py"],
-    "sqlite3": ["core/store.py"],
+    "sqlite3": ["core/store.py", "core/salvage.py"],
     "PIL": ["api/image_decoder.py"],
     "filelock": ["core/"],
     "rich": ["terminal/"],

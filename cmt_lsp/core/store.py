@@ -19,6 +19,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from cmt_lsp.api.errors import InternalError, StoreUnavailableError
+from cmt_lsp.core.salvage import (
+    SIDE_FILES,
+    check_pages,
+    check_rows,
+    has_code,
+    is_damage,
+    is_sound,
+    salvage,
+)
 from cmt_lsp.core.state_dir import is_ours, secure_dir
 
 if TYPE_CHECKING:
@@ -27,15 +36,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Connection: TypeAlias = sqlite3.Connection
-
 BUSY_TIMEOUT_MS = 5000
-FULL_CHECK_BYTES = 64 * 1024 * 1024
-"""A larger file is not read whole at every start; damage in it shows when a bad page is used."""
+FULL_CHECK_BYTES = 16 * 1024 * 1024
+"""Up to this size every index is compared with its table at the start (0.4 s for 16 MB of small rows)."""
+QUICK_CHECK_BYTES = 64 * 1024 * 1024
+"""Up to this size every page is (0.2 s for 64 MB); damage in a larger file shows when a bad page is used."""
 
 _LEAST_WAIT = 0.05
 """Seconds that even a late job waits for a lock: others hold it for some milliseconds only."""
-_SIDE_FILES = ("", "-journal", "-wal", "-shm")
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -54,6 +62,8 @@ class Schema:
     migrations: tuple[Migration, ...]
     tables: tuple[str, ...]
     repair: tuple[str, ...] = ()
+    audit: tuple[str, ...] = ()
+    """Queries that give 0 for a sound file: damage that no page shows."""
 
 
 def choose_journal_mode(version: tuple[int, int, int]) -> str:
@@ -124,6 +134,8 @@ class StoreFile:
         self._until = until
         for attempt in (1, 2):
             try:
+                if attempt == 2:
+                    self._mend()
                 connection = self._open()
                 self._limit_wait(connection)
                 return job(connection)
@@ -131,11 +143,10 @@ class StoreFile:
                 raise InternalError(
                     f"The {self._noun} refused a change that contradicts what it holds."
                 ) from error
-            except sqlite3.DatabaseError as error:
-                if not _has_code(error, _HELD):
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                if not has_code(error, _HELD):
                     self.close()
-                if _has_code(error, _DAMAGED) and attempt == 1:
-                    self._mend()
+                if is_damage(error) and attempt == 1:
                     continue
                 self._fail(self._sentence(error), error)
             except OSError as error:
@@ -173,8 +184,9 @@ class StoreFile:
             if not self.path.exists():
                 self._create()
             elif self.path.stat().st_size == 0:
-                self._set_aside("was empty")
+                aside = self._set_aside()
                 self._create()
+                self._tell_kept("was empty", aside)
             connection = self._connect(self.path)
             try:
                 self._prepare(connection)
@@ -220,9 +232,10 @@ class StoreFile:
         return connection
 
     def _prepare(self, connection: Connection) -> None:
-        """Choose the journal, prove that commits are durable, check the pages, bring the schema up to date."""
-        if self.path.stat().st_size <= FULL_CHECK_BYTES:
-            _check(connection)
+        """Choose the journal, prove that commits are durable, bring the schema up to date, look for damage."""
+        size = self.path.stat().st_size
+        if size <= QUICK_CHECK_BYTES:
+            check_pages(connection, "integrity_check" if size <= FULL_CHECK_BYTES else "quick_check")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         self._newer = version > len(self._schema.migrations)
         if self._newer:
@@ -235,49 +248,61 @@ class StoreFile:
         if connection.execute("PRAGMA synchronous").fetchone()[0] != 2:
             self._fail(f"SQLite does not keep {self.path.name} durable here (synchronous is not FULL).")
         _migrate(connection, self._schema.migrations)
+        if size <= FULL_CHECK_BYTES:
+            check_rows(connection, self._schema.audit)
 
-    def _create(self) -> None:
-        """Make the file whole under another name and rename it, so that nobody ever meets half a file."""
+    def _create(self, damaged: Path | None = None) -> str:
+        """Make the file whole under another name and rename it, so that nobody ever meets half a file.
+
+        What can be read of a `damaged` one is in it; the result says what that was.
+        """
         draft = self.path.with_name(f"{self.path.name}.new-{secrets.token_hex(4)}")
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             with closing(self._connect(draft)) as connection:
                 _migrate(connection, self._schema.migrations)
+                saved = "" if damaged is None else self._salvage(damaged, connection)
             draft.replace(self.path)
             self.number += self._inode is not None
         finally:
             draft.unlink(missing_ok=True)
         sync_dir(self.path.parent)
+        return saved
 
     def _mend(self) -> None:
         """Put a fresh file in the place of a damaged one, with all rows that can still be read."""
         with self._opening():
-            if self.path.exists() and not _is_sound(self.path):
-                aside = self._set_aside("was damaged")
-                self._create()
-                self._salvage(aside)
-
-    def _set_aside(self, what: str) -> Path:
-        stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{secrets.token_hex(2)}")
-        for side in _SIDE_FILES:
-            with suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + side).replace(aside.with_name(aside.name + side))
-        self.notices.append(f"The {self._noun} {what}; it is kept as {aside} and a fresh one was started.")
-        return aside
-
-    def _salvage(self, aside: Path) -> None:
-        with closing(self._connect(self.path)) as target:
-            target.execute("PRAGMA foreign_keys=OFF").close()
-            saved = [_carried(aside, target, table) for table in self._schema.tables]
-            with _transaction(target):
-                for statement in self._schema.repair:
-                    target.execute(statement).close()
+            if not self.path.exists() or is_sound(self.path, self._schema.audit, self._wait()):
+                return
+            aside = self._set_aside()
+            try:
+                saved = self._create(aside)
+            except BaseException:
+                _move(aside, self.path)
+                raise
+        self._tell_kept("was damaged", aside)
         self.notices.append(
-            f"Recovered from the damaged {self._noun}: {', '.join(saved)}; rows on damaged pages are lost."
+            f"Recovered from the damaged {self._noun}: {saved}; rows on damaged pages are lost."
         )
 
-    def _sentence(self, error: sqlite3.Error) -> str:
+    def _set_aside(self) -> Path:
+        stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{secrets.token_hex(2)}")
+        _move(self.path, aside)
+        return aside
+
+    def _tell_kept(self, what: str, aside: Path) -> None:
+        self.notices.append(f"The {self._noun} {what}; it is kept as {aside} and a fresh one was started.")
+
+    def _salvage(self, damaged: Path, target: Connection) -> str:
+        target.execute("PRAGMA foreign_keys=OFF").close()
+        with _transaction(target):
+            saved = salvage(damaged, target, self._schema.tables)
+            for statement in self._schema.repair:
+                target.execute(statement).close()
+        return saved
+
+    def _sentence(self, error: Exception) -> str:
         reasons = {
             sqlite3.SQLITE_BUSY: "another process holds it; it is tried again at the next turn",
             sqlite3.SQLITE_LOCKED: "another process holds it; it is tried again at the next turn",
@@ -290,16 +315,6 @@ class StoreFile:
         return f"The {self._noun} {self.path} failed: {reasons.get(code, 'SQLite says ' + str(error))}."
 
 
-@contextlib.contextmanager
-def one_moment(connection: Connection) -> Iterator[None]:
-    """One view of the file for several statements, whatever other processes write meanwhile."""
-    connection.execute("BEGIN").close()
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK").close()
-
-
 def sync_dir(path: Path) -> None:
     """Make a rename durable; folders cannot be synced everywhere."""
     with suppress(OSError):
@@ -308,6 +323,13 @@ def sync_dir(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _move(path: Path, to: Path) -> None:
+    """Rename a file with all that belongs to it."""
+    for side in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + side).replace(to.with_name(to.name + side))
 
 
 @contextlib.contextmanager
@@ -334,85 +356,9 @@ def _migrate(connection: Connection, migrations: tuple[Migration, ...]) -> None:
         connection.execute(f"PRAGMA user_version={max(done, len(migrations))}").close()
 
 
-def _check(connection: Connection) -> None:
-    """Raise SQLite's own damage error when a page does not fit the others."""
-    first = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    if first is None or first[0] != "ok":
-        error = sqlite3.DatabaseError("a page does not fit the others")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
-
-
-def _is_sound(path: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
-            _check(connection)
-    except sqlite3.DatabaseError as error:
-        return not _has_code(error, _DAMAGED)
-    return True
-
-
-def _carried(aside: Path, target: Connection, table: str) -> str:
-    """Carry a table over and say how many rows came, and how many did not where its numbering tells."""
-    count = _carry_over(aside, target, table)
-    lost = max(0, _highest_number(aside, target, table) - count)
-    return f"{count} {table} ({lost} lost)" if lost else f"{count} {table}"
-
-
-def _highest_number(aside: Path, target: Connection, table: str) -> int:
-    """The number of the newest row that a numbered table ever had; 0 for other tables."""
-    query = "SELECT seq FROM sqlite_sequence WHERE name=?"
-    numbers = [0]
-    with suppress(sqlite3.Error), closing(_immutable(aside)) as source:
-        numbers += [row[0] for row in source.execute(query, (table,))]
-    with suppress(sqlite3.Error):
-        numbers += [row[0] for row in target.execute(query, (table,))]
-    return max(number for number in numbers if isinstance(number, int))
-
-
-def _immutable(path: Path) -> Connection:
-    """For reading only: playing back its journal would change a file that is to be kept."""
-    connection = sqlite3.connect(f"file:{_uri_path(path)}?immutable=1", uri=True)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    return connection
-
-
-def _carry_over(aside: Path, target: Connection, table: str) -> int:
-    """Copy every readable row, from the front up to the damage and then from the back; the count is returned."""
-    before = target.total_changes
-    for order in ("ASC", "DESC"):
-        with suppress(sqlite3.Error), closing(_immutable(aside)) as source:
-            rows = source.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")  # noqa: S608  a name of our schema
-            columns = [column[0] for column in rows.description]
-            _insert_all(target, table, columns, rows)
-    return target.total_changes - before
-
-
-def _insert_all(target: Connection, table: str, columns: list[str], rows: sqlite3.Cursor) -> None:
-    known = {row[1] for row in target.execute(f"PRAGMA table_info({table})")}
-    kept = [index for index, name in enumerate(columns) if name in known]
-    names = ", ".join(columns[index] for index in kept)
-    marks = ", ".join("?" * len(kept))
-    statement = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  names of our schema
-    for row in rows:
-        with suppress(sqlite3.IntegrityError, sqlite3.InterfaceError):
-            target.execute(statement, [row[index] for index in kept]).close()
-
-
-def _has_code(error: sqlite3.Error, codes: tuple[int, ...]) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
-
-
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _uri_path(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path))

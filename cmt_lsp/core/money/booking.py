@@ -88,15 +88,28 @@ def reserve(
 
 
 def apply(connection: Connection, entries: Iterable[Entry], moment: Moment) -> None:
-    """Take in entries in any order; one that came before changes nothing, and an end is never undone."""
+    """Take in entries in any order; one that came before changes nothing, and an end is not undone."""
     for entry in entries:
         match entry:
             case Opening():
                 _insert(connection, entry)
             case Hearing():
+                if entry.opening is not None:
+                    _insert(connection, entry.opening)
                 connection.execute(_HEAR, (*_values(entry.usage, entry.cost), entry.id)).close()
             case Closing():
                 _close(connection, entry, moment)
+
+
+def apply_each(connection: Connection, entries: Iterable[Entry], moment: Moment) -> int:
+    """Take in entries, but leave out those with figures beyond what the file can hold; how many there were."""
+    refused = 0
+    for entry in entries:
+        try:
+            apply(connection, (entry,), moment)
+        except (OverflowError, TypeError, ValueError):
+            refused += 1
+    return refused
 
 
 def warnings_after(

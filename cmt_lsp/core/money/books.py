@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -10,17 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from cmt_lsp.api.errors import StoreUnavailableError
 from cmt_lsp.core.money import booking
 from cmt_lsp.core.money.attempt import Settled
 from cmt_lsp.core.money.booking import Place
 from cmt_lsp.core.money.budget import in_force, keys_of
 from cmt_lsp.core.money.entry import Closing, moment_of
-from cmt_lsp.core.money.holder import LEASE_SECONDS
+from cmt_lsp.core.money.holder import AT_THE_ENDPOINT, LEASE_SECONDS
 from cmt_lsp.core.money.orphans import close_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import tzinfo
 
     from cmt_lsp.core.money.attempt import Claim
@@ -37,6 +35,8 @@ T = TypeVar("T")
 
 LOCK_SECONDS = 5.0
 """How long a lock of another process is waited for, from the moment the job was handed in."""
+_AT_LEAST_PER_SECOND = 2000
+"""Entries that even a slow disk books in one transaction; a batch has up to 100,000."""
 
 
 def resolve(future: Future[T], result: T) -> bool:
@@ -53,6 +53,15 @@ def refuse(future: Future[T], error: BaseException) -> bool:
         future.set_exception(error)
         return True
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What came of looking after what others left."""
+
+    orphans: int
+    refused: int
+    """Entries that no ledger can hold."""
 
 
 @dataclass(slots=True)
@@ -74,7 +83,6 @@ class Books:
     """The openings of this process's attempts, until they are closed."""
     _notices: deque[str] = field(default_factory=deque)
     _told: set[str] = field(default_factory=set)
-    _mending: threading.Lock = field(default_factory=threading.Lock)
 
     def place(self) -> Place:
         """Who books, where and now."""
@@ -96,6 +104,14 @@ class Books:
             claim.override is None and scopes & keys_of(claim.origin, self.window_id, place.moment.day).keys()
             for claim in claims
         )
+
+    def opened(self, openings: Iterable[Opening]) -> None:
+        """Remember what this process answers for until it is closed."""
+        self.running.update({opening.id: opening for opening in openings if opening.pid != AT_THE_ENDPOINT})
+
+    def patience_for(self, entries: int) -> float:
+        """How long so many entries may take before the disk counts as late."""
+        return self.patience + entries / _AT_LEAST_PER_SECOND
 
     def write(self, change: Callable[[Connection], T]) -> Future[T]:
         """Run `change` in a transaction of its own; nothing is kept of it where that fails."""
@@ -125,7 +141,7 @@ class Books:
 
         landed = self.write(change)
         landed.add_done_callback(when_landed)
-        self.keeper.watch(landed, self.patience, rescue)
+        self.keeper.watch(landed, self.patience_for(len(closings)), rescue)
         return outcome
 
     def book(self, entries: Sequence[Entry]) -> None:
@@ -153,10 +169,10 @@ class Books:
         batch = self.spool.take()
         place = self.place()
 
-        def change(connection: Connection) -> int:
-            booking.apply(connection, batch.entries, place.moment)
+        def change(connection: Connection) -> Mended:
+            refused = booking.apply_each(connection, batch.entries, place.moment)
             self.limits(connection, place)
-            return close_orphans(connection, place.moment.at)
+            return Mended(close_orphans(connection, place.moment.at), refused)
 
         landed = self.store.write(change, keep=False, wait=LOCK_SECONDS)
         landed.add_done_callback(lambda done: self.keeper.soon(partial(self._mended, outcome, batch, done)))
@@ -185,19 +201,21 @@ class Books:
         own = [queue.popleft() for queue in (self._notices, self.mirror.notices) for _ in range(len(queue))]
         return (*own, *self.store.take_notices())
 
-    def _mended(self, outcome: Future[int], batch: Batch, landed: Future[int]) -> None:
+    def _mended(self, outcome: Future[int], batch: Batch, landed: Future[Mended]) -> None:
         error = landed.exception()
         if error is not None:
             self.spool.keep(batch)
-            if not isinstance(error, StoreUnavailableError):
-                self.tell("Records that wait for the ledger were refused by it; they stay where they are.")
             refuse(outcome, error)
             return
-        self.spool.discard(batch)
+        mended = landed.result()
+        damaged = self.spool.discard(batch, all_read=not mended.refused)
         if batch.entries:
             self._notices.append("What had to wait for the ledger is booked.")
-        self.tell_orphans(landed.result())
-        resolve(outcome, landed.result())
+        if damaged:
+            names = ", ".join(map(str, damaged))
+            self._notices.append(f"Not all that waited for the ledger could be read; it is kept as {names}.")
+        self.tell_orphans(mended.orphans)
+        resolve(outcome, mended.orphans)
 
     def _when_written(self, landed: Future[T]) -> None:
         """The ledger works: it can take what waits."""

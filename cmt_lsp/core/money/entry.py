@@ -71,11 +71,13 @@ class Hearing:
     id: str
     usage: Usage
     cost: Cost
+    opening: Opening | None = None
+    """With it the entry is complete even where the row was never written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How an attempt ended. With its opening it is complete even where the row was never written or is lost."""
+    """How an attempt ended; `opening` as in a `Hearing`."""
 
     id: str
     state: FinalState

@@ -31,7 +31,7 @@ from cmt_lsp.core.money.reservation import Reservation
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
 from cmt_lsp.core.money.spool import Spool, spool_folders
 from cmt_lsp.core.money.totals import sums_by_session, totals
-from cmt_lsp.core.store import one_moment
+from cmt_lsp.core.salvage import one_moment
 from cmt_lsp.core.store_thread import Store
 
 if TYPE_CHECKING:
@@ -116,10 +116,11 @@ class Ledger:
         if not claims:
             return ()
         begin = time.monotonic()
-        # A budget must know what dead processes spooled; but a ledger that does not answer is not waited for twice.
-        await asyncio.wait([asyncio.wrap_future(self._begin())], timeout=self._books.patience)
+        if not (ready := self._begin()).done():
+            # A budget must know what dead processes spooled; but a ledger that hangs is not waited for twice.
+            await asyncio.wait([asyncio.wrap_future(ready)], timeout=self._books.patience)
         reservation = Reservation(self._books, tuple(claims))
-        reservation.start(max(0.0, begin + self._books.patience - time.monotonic()))
+        reservation.start(time.monotonic() - begin)
         try:
             return await asyncio.wrap_future(reservation.outcome)
         except asyncio.CancelledError:
@@ -129,7 +130,7 @@ class Ledger:
     def streaming(self, attempt_id: str, usage: Usage, cost: Cost) -> None:
         """The endpoint's first word on an attempt's usage: its prompt is exact from here on."""
         self._begin()
-        self._books.book([Hearing(attempt_id, usage, cost)])
+        self._books.book([Hearing(attempt_id, usage, cost, self._books.running.get(attempt_id))])
 
     def settle(self, settlements: Sequence[Settlement]) -> Future[Settled]:
         """Book how attempts ended and release what they held; any thread, never an error.

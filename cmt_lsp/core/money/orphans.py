@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class LiveRow:
     """What is known of an attempt that has not ended; the fields are columns of `attempts`."""
 
-    id: str
+    seq: int
     machine: str
     pid: int
     pid_started: float
@@ -45,21 +45,27 @@ class LiveRow:
     def heard(self) -> Usage:
         """What the endpoint told."""
         return Usage(
-            self.input_tokens,
-            self.cache_creation_5m_input_tokens,
-            self.cache_creation_1h_input_tokens,
-            self.cache_read_input_tokens,
-            self.output_tokens,
+            _believable(self.input_tokens),
+            _believable(self.cache_creation_5m_input_tokens),
+            _believable(self.cache_creation_1h_input_tokens),
+            _believable(self.cache_read_input_tokens),
+            _believable(self.output_tokens),
             estimated=True,
         )
 
 
-_COLUMNS = ", ".join(field.name for field in fields(LiveRow))
+_AFFINITY = {"int": "INTEGER", "int | None": "INTEGER", "float": "REAL"}
+# Damage that fits its page can leave anything anywhere, and a sweep that fails on one row would free no other.
+_COLUMNS = ", ".join(
+    f"CAST({field.name} AS {_AFFINITY.get(str(field.type), 'TEXT')})" for field in fields(LiveRow)
+)
+_MOST_TOKENS = 10**9
+_LATEST = 4.0e9
 _READ = f"SELECT {_COLUMNS} FROM attempts WHERE state IN ('reserved', 'streaming')"  # noqa: S608  names of ours
 _CLOSE = """UPDATE attempts SET state = 'orphan', ended_at = max(started_at, min(lease_until, ?)),
     input_tokens = ?, cache_creation_5m_input_tokens = ?, cache_creation_1h_input_tokens = ?,
     cache_read_input_tokens = ?, output_tokens = ?, thinking_tokens = ?, usage_estimated = ?,
-    nano_usd = ?, saved_nano_usd = ?, price_row = ?, cost_estimated = ? WHERE id = ?"""
+    nano_usd = ?, saved_nano_usd = ?, price_row = ?, cost_estimated = ? WHERE seq = ?"""
 
 
 def close_orphans(connection: Connection, now: float) -> int:
@@ -70,39 +76,44 @@ def close_orphans(connection: Connection, now: float) -> int:
     for row in orphans:
         usage, cost = charge_of(row)
         values = (*astuple(usage), cost.nano_usd, cost.saved_nano_usd, cost.price_row, cost.estimated)
-        connection.execute(_CLOSE, (now, *values, row.id)).close()
+        connection.execute(_CLOSE, (now, *values, row.seq)).close()
     return len(orphans)
 
 
 def charge_of(row: LiveRow) -> tuple[Usage, Cost]:
     """The best estimate: the prompt as told, else as expected, and the median answer, marked as estimates."""
-    answer = row.expected_p50 or 0
+    answer = _believable(row.expected_p50)
     if row.max_tokens is not None:
-        answer = min(answer, row.max_tokens)
+        answer = min(answer, _believable(row.max_tokens))
     if row.state == "streaming":
-        usage = replace(row.heard, output_tokens=max(row.output_tokens, answer))
+        usage = replace(row.heard, output_tokens=max(row.heard.output_tokens, answer))
     else:
-        usage = Usage(input_tokens=row.expected_input or 0, output_tokens=answer, estimated=True)
+        usage = Usage(input_tokens=_believable(row.expected_input), output_tokens=answer, estimated=True)
     return usage, _within(_price(row, usage), row.hold_nano)
 
 
 def _price(row: LiveRow, usage: Usage) -> Cost:
     """By the list, times whatever the endpoint's own multipliers made of the prompt's price."""
-    at = datetime.fromtimestamp(row.started_at, UTC)
+    at = datetime.fromtimestamp(min(max(0.0, row.started_at), _LATEST), UTC)
     cost = cost_of(row.model, usage, at, batch=row.kind == "batch")
     if row.state != "streaming" or row.nano_usd is None or cost.nano_usd is None:
         return cost
     listed = cost_of(row.model, row.heard, at, batch=row.kind == "batch").nano_usd
     if not listed:
         return cost
-    saved = (cost.saved_nano_usd or 0) * row.nano_usd // listed
-    return replace(cost, nano_usd=cost.nano_usd * row.nano_usd // listed, saved_nano_usd=saved)
+    heard = min(max(0, row.nano_usd), 4 * listed)
+    saved = (cost.saved_nano_usd or 0) * heard // listed
+    return replace(cost, nano_usd=cost.nano_usd * heard // listed, saved_nano_usd=saved)
 
 
 def _within(cost: Cost, hold_nano: int) -> Cost:
     """The hold is the most that the attempt can have cost; it also stands in for a price that is gone since."""
-    if not hold_nano:
+    if hold_nano <= 0:
         return replace(cost, estimated=True)
     if cost.nano_usd is None:
         return Cost(hold_nano, 0, None, estimated=True)
     return replace(cost, nano_usd=min(cost.nano_usd, hold_nano), estimated=True)
+
+
+def _believable(tokens: int | None) -> int:
+    return min(max(0, tokens or 0), _MOST_TOKENS)

@@ -101,6 +101,30 @@ REBUILD_SUMS = tuple(
 WRONG_SUMS = tuple(_wrong(table, key) for table, key in _SUM_TABLES.items())
 """Queries that give 0 where the sums are right."""
 
+_MOST_TOKENS = 10**12
+_MOST_NANO = 10**17
+"""A hundred million dollars for one attempt: only a damaged file says so, and a few such rows would break every sum."""
+
+
+def _outside(name: str, low: int, high: int) -> str:
+    return f"{name} IS NOT NULL AND (typeof({name}) <> 'integer' OR {name} NOT BETWEEN {low} AND {high})"
+
+
+_IMPOSSIBLE = {
+    **{f"{name} = 0, usage_estimated = 1": _outside(name, 0, _MOST_TOKENS) for name in TOKENS},
+    "nano_usd = NULL, cost_estimated = 1": _outside("nano_usd", 0, _MOST_NANO),
+    "saved_nano_usd = NULL, cost_estimated = 1": _outside("saved_nano_usd", -_MOST_NANO, _MOST_NANO),
+    "hold_nano = 0": _outside("hold_nano", 0, 10 * _MOST_NANO),
+    "usage_estimated = 1": _outside("usage_estimated", 0, 1),
+    "cost_estimated = 1": _outside("cost_estimated", 0, 1),
+}
+"""What no attempt can hold, and what a salvaged row holds instead."""
+IMPOSSIBLE_ROWS = (
+    f"SELECT count(*) FROM attempts WHERE {' OR '.join(f'({where})' for where in _IMPOSSIBLE.values())}"  # noqa: S608
+)
+"""A query that gives 0 where every row is one that an attempt can leave."""
+MEND_ROWS = tuple(f"UPDATE attempts SET {change} WHERE {where}" for change, where in _IMPOSSIBLE.items())  # noqa: S608
+
 SCHEMA = Schema(
     migrations=(
         Migration(
@@ -145,6 +169,7 @@ SCHEMA = Schema(
         ),
     ),
     tables=("attempts", "limits", "warnings"),
-    repair=REBUILD_SUMS,
+    repair=(*MEND_ROWS, *REBUILD_SUMS),
+    audit=(IMPOSSIBLE_ROWS, *WRONG_SUMS),
 )
 """`limits` is a journal: the newest row of a scope is in force, and a NULL limit is none."""

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import stat
-import tempfile
 import time
 import zlib
 from contextlib import suppress
@@ -44,8 +43,10 @@ def spool_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
         from platformdirs import user_cache_path
 
         cache = user_cache_path("cmt-lsp", appauthor=False)
+    from tempfile import gettempdir
+
     user = os.geteuid() if hasattr(os, "geteuid") else "user"
-    return cache / "spool", Path(tempfile.gettempdir()) / f"cmt-lsp-spool-{user}"
+    return cache / "spool", Path(gettempdir()) / f"cmt-lsp-spool-{user}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,16 @@ class Spool:
         self._own, self._own_files = [], []
         return batch
 
-    def discard(self, batch: Batch) -> None:
-        """The ledger has it all: remove the files, but set those aside that hold unreadable lines."""
+    def discard(self, batch: Batch, *, all_read: bool = True) -> list[Path]:
+        """The ledger has it: remove the files, but keep those with lines that could not be read under another name."""
+        kept: list[Path] = []
         for path in batch.files:
             with suppress(OSError):
-                if path in batch.damaged:
-                    path.replace(path.with_suffix(".damaged"))
-                else:
+                if all_read and path not in batch.damaged:
                     path.unlink()
+                else:
+                    kept.append(path.replace(path.with_suffix(".damaged")))
+        return kept
 
     def keep(self, batch: Batch) -> None:
         """The ledger still does not take it."""
@@ -237,8 +240,10 @@ def _entry(raw: dict[str, Any]) -> Entry:
     name = raw.pop("is")
     if name == "Opening":
         return Opening(**raw)
-    usage, cost = Usage(**raw.pop("usage")), Cost(**raw.pop("cost"))
-    if name == "Hearing":
-        return Hearing(usage=usage, cost=cost, **raw)
     opening = raw.pop("opening")
-    return Closing(usage=usage, cost=cost, opening=opening and Opening(**opening), **raw)
+    parts = {
+        "usage": Usage(**raw.pop("usage")),
+        "cost": Cost(**raw.pop("cost")),
+        "opening": opening and Opening(**opening),
+    }
+    return {"Hearing": Hearing, "Closing": Closing}[name](**raw, **parts)

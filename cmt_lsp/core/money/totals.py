@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cmt_lsp.core.money.attempt import Totals
 from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL
 from cmt_lsp.core.money.sums import ADDED, sums_of
-from cmt_lsp.core.store import one_moment
+from cmt_lsp.core.salvage import one_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,154 @@
+"""Salvage: finding damage in an SQLite file, and reading out of a damaged one whatever can still be read."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Connection: TypeAlias = sqlite3.Connection
+
+SIDE_FILES = ("", "-journal", "-wal", "-shm")
+"""What belongs to a file, itself included."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""The second one comes of SQLite's own message about a damaged name."""
+
+
+def check_pages(connection: Connection, pragma: str) -> None:
+    """Raise SQLite's own damage error when a page does not fit the others."""
+    first = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
+    if first is None or first[0] != "ok":
+        raise _damage("a page does not fit the others")
+
+
+def check_rows(connection: Connection, audit: tuple[str, ...]) -> None:
+    """Raise the same error when rows contradict each other: each query gives 0 for a sound file."""
+    with one_moment(connection):
+        if any(connection.execute(query).fetchone()[0] for query in audit):
+            raise _damage("rows contradict each other")
+
+
+def is_sound(path: Path, audit: tuple[str, ...], wait: float) -> bool:
+    """Whether the file is whole; `wait` is how many seconds a lock of another process is waited for."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=wait)) as connection:
+            check_pages(connection, "integrity_check")
+            check_rows(connection, audit)
+    except _UNREADABLE as error:
+        return not is_damage(error)
+    return True
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is to blame, and not the disk, a lock or the caller."""
+    return isinstance(error, UnicodeDecodeError) or has_code(error, _DAMAGED)
+
+
+def has_code(error: Exception, codes: tuple[int, ...]) -> bool:
+    """Whether SQLite gave one of these primary result codes."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in codes
+
+
+@contextlib.contextmanager
+def one_moment(connection: Connection) -> Iterator[None]:
+    """One view of the file for several statements, whatever other processes write meanwhile."""
+    connection.execute("BEGIN").close()
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK").close()
+
+
+def salvage(damaged: Path, target: Connection, tables: tuple[str, ...]) -> str:
+    """Copy every row that can be read; the sentence says how many, and how many not where a table's numbers tell.
+
+    The damaged file is not changed. Where it has a journal, a copy is read first, which SQLite may bring up to date:
+    the newest rows may be nowhere else.
+    """
+    with contextlib.ExitStack() as stack:
+        sources = [damaged]
+        if any(_size(damaged, side) for side in ("-journal", "-wal")):
+            sources.insert(0, stack.enter_context(_copied(damaged)))
+        counts = [_carried(sources, damaged, target, table) for table in tables]
+    return ", ".join(counts)
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+@contextlib.contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    copy = path.with_name(f"{path.name}.copy-{secrets.token_hex(2)}")
+    try:
+        for side in SIDE_FILES[:3]:
+            if _size(path, side):
+                source, place = path.with_name(path.name + side), copy.with_name(copy.name + side)
+                place.touch(mode=0o600, exist_ok=False)
+                shutil.copyfile(source, place)
+        yield copy
+    finally:
+        for side in SIDE_FILES:
+            copy.with_name(copy.name + side).unlink(missing_ok=True)
+
+
+def _size(path: Path, side: str) -> int:
+    with suppress(OSError):
+        return path.with_name(path.name + side).stat().st_size
+    return 0
+
+
+def _carried(sources: list[Path], damaged: Path, target: Connection, table: str) -> str:
+    for source in sources:
+        for order in ("ASC", "DESC"):  # from the front up to the damage, then from the back
+            with suppress(*_UNREADABLE), closing(_reader(source, immutable=source == damaged)) as reader:
+                _carry_over(reader, target, table, order)
+    (count,) = target.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  a name of our schema
+    lost = max(0, _highest_number(sources, damaged, target, table) - count)
+    return f"{count} {table} ({lost} lost)" if lost else f"{count} {table}"
+
+
+def _reader(path: Path, *, immutable: bool) -> Connection:
+    """Immutable for the file that is to be kept: playing back its journal would change it."""
+    from urllib.parse import quote
+
+    connection = sqlite3.connect(f"file:{quote(str(path))}?immutable={int(immutable)}", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return connection
+
+
+def _carry_over(reader: Connection, target: Connection, table: str, order: str) -> None:
+    info = target.execute(f"PRAGMA table_info({table})").fetchall()
+    known = {row[1] for row in info}
+    key = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]] or ["rowid"]
+    by = ", ".join(f"{name} {order}" for name in key)
+    rows = reader.execute(f"SELECT * FROM {table} ORDER BY {by}")  # noqa: S608  names of our schema
+    kept = [(index, column[0]) for index, column in enumerate(rows.description) if column[0] in known]
+    names, marks = ", ".join(name for _, name in kept), ", ".join("?" * len(kept))
+    statement = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  names of our schema
+    for row in rows:
+        with suppress(sqlite3.IntegrityError, sqlite3.InterfaceError):
+            target.execute(statement, [row[index] for index, _ in kept]).close()
+
+
+def _highest_number(sources: list[Path], damaged: Path, target: Connection, table: str) -> int:
+    """The number of the newest row that a numbered table ever had; 0 for other tables."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    found = [0]
+    with suppress(sqlite3.Error):
+        found += [row[0] for row in target.execute(query, (table,))]
+    for source in sources:
+        with suppress(*_UNREADABLE), closing(_reader(source, immutable=source == damaged)) as reader:
+            found += [row[0] for row in reader.execute(query, (table,))]
+    return max(number for number in found if isinstance(number, int))
