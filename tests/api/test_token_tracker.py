@@ -6,11 +6,15 @@ import json
 import os
 import random
 import stat
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmt_lsp.api.errors import BadParamsError, StoreUnavailableError
 from cmt_lsp.api.models import Cost, all_models, cost_of
@@ -18,6 +22,7 @@ from cmt_lsp.api.token_tracker import (
     SessionTokenUsage,
     TokenTracker,
     TokenUsage,
+    UsageTotals,
     format_global_usage,
     format_session_usage,
     format_tokens,
@@ -233,6 +238,190 @@ def test_the_file_is_private_and_replaced_in_one_step(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def by_hand(**fields: object) -> TokenUsage:
+    return replace(TokenUsage(input_tokens=10, output_tokens=1, timestamp=AT.timestamp()), **fields)  # type: ignore[arg-type]
+
+
+def test_totals_by_every_grouping_have_the_keys_that_were_recorded() -> None:
+    tracker = TokenTracker(UTC)
+    tracker.record("a", "claude-opus-5-5", Usage(1000), AT, window="w1", workspace="/home/me/x", turn="t1")
+    tracker.record(
+        "a", "claude-haiku-5-5", Usage(2000), AT + timedelta(days=1), window="w2", workspace="/home/me/x"
+    )
+    tracker.record("b", "claude-opus-5-5", Usage(4000), AT - timedelta(days=1))
+    tracker.add("b", by_hand(id="attempt-7", model="llama"))
+
+    def tokens(grouping: str) -> dict[str, int]:
+        return {key: one.usage.total_input_tokens for key, one in tracker.by(grouping).items()}  # type: ignore[arg-type]
+
+    assert tokens("request") == {"a#1": 1000, "a#2": 2000, "b#1": 4000, "attempt-7": 10}
+    assert tokens("session") == {"a": 3000, "b": 4010}
+    assert tokens("window") == {"w1": 1000, "w2": 2000, "": 4010}
+    assert tokens("workspace") == {"/home/me/x": 3000, "": 4010}
+    assert tokens("model") == {"claude-opus-5-5": 5000, "claude-haiku-5-5": 2000, "llama": 10}
+    assert list(tracker.by("day").items()) == [
+        (
+            "2026-11-21",
+            UsageTotals(1, 1, Usage(4000), Cost(16_000_000, 0, "claude-opus-5-5@2026-09-22", False), 0),
+        ),
+        ("2026-11-22", tracker.by("day")["2026-11-22"]),
+        (
+            "2026-11-23",
+            UsageTotals(1, 1, Usage(2000), Cost(200_000, 0, "claude-haiku-5-5@2026-10-07", False), 0),
+        ),
+    ]
+    assert tracker.by("day")["2026-11-22"].sessions == 2
+    with pytest.raises(BadParamsError, match="use request, session, window"):
+        tracker.by("hour")  # type: ignore[arg-type]
+
+
+def test_days_begin_at_midnight_of_the_zone_that_is_stated() -> None:
+    late = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+    tokyo = timezone(timedelta(hours=9), "Tokyo")
+    for zone, name, day in ((UTC, "UTC", "2026-11-22"), (tokyo, "Tokyo", "2026-11-23")):
+        tracker = TokenTracker(zone)
+        tracker.record("s", SONNET, Usage(1), late)
+        assert (tracker.zone_name, list(tracker.by("day"))) == (name, [day])
+
+
+def test_without_a_zone_days_are_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "XYZ-5:45")
+    time.tzset()
+    try:
+        tracker = TokenTracker()
+        tracker.record("s", SONNET, Usage(1), datetime(2026, 11, 22, 18, 15, tzinfo=UTC))
+        tracker.record("s", SONNET, Usage(1), datetime(2026, 11, 22, 18, 14, 59, tzinfo=UTC))
+        assert (tracker.zone_name, list(tracker.by("day"))) == ("XYZ", ["2026-11-22", "2026-11-23"])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+counts = st.integers(0, 300_000)
+costs = st.none() | st.builds(
+    Cost,
+    st.none() | st.integers(0, 10**13),
+    st.integers(-(10**13), 10**13),
+    st.none() | st.sampled_from(["own@2026", "prices.toml:x"]),
+    st.booleans(),
+).map(lambda cost: replace(cost, unpriced=1, saved_nano_usd=None) if cost.nano_usd is None else cost)
+usages = st.builds(Usage, counts, counts, counts, counts, counts, st.none() | counts, estimated=st.booleans())
+names = st.none() | st.sampled_from(["a", "b", "/home/ü", ""])
+requests = st.builds(
+    lambda usage, model, booked, at, names: TokenUsage.from_usage(
+        usage, at=datetime.fromtimestamp(at, UTC), model=model, booked=booked, **names
+    ),
+    usages,
+    st.sampled_from(["claude-opus-5-5", "claude-haiku-5-5", "claude-opus-4-6", "llama", None]),
+    costs,
+    st.integers(1_760_000_000, 1_800_000_000),
+    st.fixed_dictionaries({"turn": names, "window": names, "workspace": names}),
+)
+trackers = st.lists(st.tuples(st.sampled_from("pqr"), requests), max_size=12)
+
+
+def tracker_of(pairs: list[tuple[str, TokenUsage]]) -> TokenTracker:
+    tracker = TokenTracker(UTC)
+    for session_id, request in pairs:
+        tracker.add(session_id, request)
+    return tracker
+
+
+@given(trackers)
+def test_every_grouping_has_the_same_sum_to_the_nano_dollar(pairs: list[tuple[str, TokenUsage]]) -> None:
+    tracker = tracker_of(pairs)
+    whole = tracker.totals
+    for grouping in ("request", "session", "window", "workspace", "day", "model"):
+        parts = list(tracker.by(grouping).values())  # type: ignore[arg-type]
+        cost = Cost.sum(part.cost for part in parts)
+        assert sum(part.requests for part in parts) == whole.requests == len(pairs)
+        assert sum((part.usage for part in parts), Usage()) == whole.usage
+        assert (cost.nano_usd, cost.saved_nano_usd, cost.unpriced) == (
+            whole.cost.nano_usd,
+            whole.cost.saved_nano_usd,
+            whole.cost.unpriced,
+        )
+        assert sum(part.estimated for part in parts) == whole.estimated
+
+
+@given(trackers)
+def test_every_figure_keeps_to_its_definition(pairs: list[tuple[str, TokenUsage]]) -> None:
+    tracker = tracker_of(pairs)
+    total = tracker.totals
+    assert 0 <= total.hit_rate <= 1
+    assert type(total.cost.nano_usd) is int or total.cost.unpriced == len(pairs) > 0
+    assert total.cost.display.startswith("≥") == bool(total.cost.unpriced and total.cost.nano_usd is not None)
+    assert (total.cost.display == "unpriced") == (total.cost.nano_usd is None)
+    for session in tracker.sessions:
+        for request in session.request_history:
+            assert request.non_cached_input_tokens + request.cached_tokens == request.input_tokens
+            assert request.usage.total_input_tokens == request.input_tokens
+            assert request.total_tokens == request.input_tokens + request.output_tokens
+        assert 0 <= session.cache_hit_rate <= 1
+        assert session.total_cost == tracker.by("session")[session.session_id].cost
+        assert session.total_usage.total_tokens == session.totals.usage.total_tokens
+    lines = format_global_usage(tracker).splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "Total Usage", "Total Tokens", "Cached", "Cost", "Savings", "Requests", "Sessions",
+    ]  # fmt: skip
+
+
+@given(trackers)
+def test_the_file_gives_back_what_was_saved_field_by_field(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, TokenUsage]]
+) -> None:
+    tracker = tracker_of([(session, replace(one, id=f"id{n}")) for n, (session, one) in enumerate(pairs)])
+    path = tmp_path_factory.getbasetemp() / "usage.json"
+    tracker.save(path)
+
+    loaded = TokenTracker.load(path, UTC)
+
+    assert loaded.sessions == tracker.sessions
+    assert all(
+        loaded.by(name) == tracker.by(name) for name in ("request", "window", "workspace", "day", "model")
+    )
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == 2
+
+
+def test_a_file_of_the_first_version_still_loads(tmp_path: Path) -> None:
+    """As it was written before there were windows, workspaces and ids."""
+    path = tmp_path / "usage.json"
+    entry = {
+        "session": "s", "input_tokens": 1000, "output_tokens": 10, "cached_tokens": 900, "cache_write_5m_tokens": 50,
+        "cache_write_1h_tokens": 0, "timestamp": 1_790_000_000.25, "estimated": True, "model": "claude-opus-5-5",
+        "cost": {"nano_usd": 7, "saved_nano_usd": -3, "price_row": "x@y", "estimated": False, "unpriced": 0},
+    }  # fmt: skip
+    unbooked = {key: value for key, value in entry.items() if key != "cost"} | {"model": None}
+    path.write_text(
+        json.dumps({"format": "cmt-token-usage", "version": 1, "requests": [entry, unbooked]}, indent=1)
+    )
+
+    session = TokenTracker.load(path).session("s")
+
+    assert session is not None
+    assert session.request_history[0] == TokenUsage(
+        1000, 10, 900, 1_790_000_000.25, 50, 0, True, "claude-opus-5-5", Cost(7, -3, "x@y", estimated=False)
+    )
+    assert session.request_history[1].booked is None
+
+
+def test_what_still_runs_in_a_ledger_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "usage.json"
+    states = ("reserved", "streaming", "done", "orphan", "cancelled")
+    entries = [
+        json.loads(damaged(lambda entry, state=state: entry.update(state=state)))["requests"][0]
+        for state in states
+    ]
+    path.write_text(json.dumps({"format": "cmt-token-usage", "version": 2, "requests": entries}))
+    assert TokenTracker.load(path).totals.requests == 3
+
+
+@pytest.mark.parametrize("when", [-1.0, float("nan"), float("inf"), 1e18])
+def test_a_time_that_is_none_is_refused(when: float) -> None:
+    with pytest.raises(BadParamsError, match=r"use time\.time"):
+        TokenUsage(timestamp=when)
+
+
 def damaged(change: Callable[[dict[str, object]], object]) -> str:
     entry: dict[str, object] = {
         "session": "s", "input_tokens": 5, "output_tokens": 1, "cached_tokens": 0, "cache_write_5m_tokens": 0,
@@ -256,13 +445,24 @@ def damaged(change: Callable[[dict[str, object]], object]) -> str:
         damaged(lambda entry: entry.update(input_tokens=-5)),
         damaged(lambda entry: entry.update(cached_tokens=6)),
         damaged(lambda entry: entry.update(cost={"nano_usd": "42"})),
+        damaged(lambda entry: entry.update(timestamp="now")),
+        damaged(lambda entry: entry.update(timestamp=1e300)),
+        damaged(lambda entry: entry.update(timestamp=True)),
+        damaged(lambda entry: entry.update(estimated=0)),
+        damaged(lambda entry: entry.update(session=None)),
+        damaged(lambda entry: entry.update(output_tokens=10**30)),
+        damaged(lambda entry: entry.update(workspace=["x"])),
+        damaged(lambda entry: entry.update(thinking_tokens=-1)),
     ],
 )
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, content: str) -> None:
     path = tmp_path / "usage.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(StoreUnavailableError, match=r"usage\.json is not a token usage file"):
+    with pytest.raises(
+        StoreUnavailableError, match=r"usage\.json is not a token usage file \(.+\): choose"
+    ) as told:
         TokenTracker.load(path)
+    assert ("entry 1: " in told.value.message) == ('"session"' in content)
 
 
 def test_an_undamaged_entry_of_the_same_shape_loads(tmp_path: Path) -> None:
