@@ -78,6 +78,23 @@ def _ask(options: Namespace) -> int:
     )
 
 
+def _compare(options: Namespace) -> int:
+    from cmt_lsp.terminal.compare import run
+    from cmt_lsp.terminal.question import Question
+
+    question = Question(
+        prompt=options.prompt,
+        files=tuple(options.file),
+        images=tuple(options.image),
+        session=options.session,
+        max_tokens=options.max_tokens,
+        effort=options.effort,
+        as_json=options.json,
+        no_color=options.no_color,
+    )
+    return run(question, options.model)
+
+
 def _demo(options: Namespace) -> int:
     from cmt_lsp.terminal.demo import run
 
@@ -204,6 +221,7 @@ def _parser() -> ArgumentParser:
     serve.add_argument("--clientProcessId", help="accepted; `initialize` says it")
     serve.set_defaults(command=_serve)
     _add_ask(commands)
+    _add_compare(commands)
     _add_demo(commands)
     _add_sessions(commands)
     models = _command(commands, "models", "models with prices, limits and lifecycle")
@@ -231,6 +249,28 @@ def _add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     ask.add_argument("--over-budget", metavar="REASON", help="send this once whatever the budgets say")
     ask.add_argument("--json", action="store_true", help="print the whole result as JSON, at the end")
     _finish(ask, _ask)
+
+
+def _add_compare(commands: _SubParsersAction[ArgumentParser]) -> None:
+    compare = _command(commands, "compare", "ask two to five models the same, side by side")
+    compare.add_argument("prompt", help="the question; - reads it from standard input")
+    compare.add_argument(
+        "-m", "--model", action="append", required=True, metavar="M", help="a model to ask; name two to five"
+    )
+    compare.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        default=[],
+        metavar="PATH[:L1[-L2]]",
+        help="send a file or lines of it",
+    )
+    compare.add_argument("--image", action="append", default=[], metavar="PATH", help="send a picture")
+    compare.add_argument("--session", metavar="NAME", help="with what this session of the folder holds")
+    compare.add_argument("--max-tokens", type=_positive, metavar="N", help="longest answer of each")
+    compare.add_argument("--effort", metavar="E", help="how hard the models think: low, medium, high, ...")
+    compare.add_argument("--json", action="store_true", help="print all results as JSON, at the end")
+    _finish(compare, _compare)
 
 
 def _add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:

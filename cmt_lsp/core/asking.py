@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import CmtError, ContextTooLargeError
+from cmt_lsp.api.models import find_model
 from cmt_lsp.core.ending import Place, ending_of, price_of, state_of, with_price
+from cmt_lsp.core.flight import Flight
 from cmt_lsp.core.forecast import outlook_of
+from cmt_lsp.core.history import prompt_content
+from cmt_lsp.core.images import load_images
+from cmt_lsp.core.money.attempt import Origin
+from cmt_lsp.core.money.meter import Meter
+from cmt_lsp.core.turn import Predicted, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
@@ -19,10 +26,10 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.ending import Ending
-    from cmt_lsp.core.flight import Flight
-    from cmt_lsp.core.money.meter import Meter
+    from cmt_lsp.core.money.attempt import Kind
+    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
-    from cmt_lsp.core.turn import Turn
+    from cmt_lsp.core.turn import TurnEvent
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -61,6 +68,50 @@ class Asking:
         """Tell the meter what the next attempts ask."""
         outlook = outlook_of(plan.prompt, self.conversation.last_sent)
         self.meter.aim(plan.request, client.count_tokens, outlook)
+
+
+def begin(
+    kind: Kind,
+    conversation: ConversationManager,
+    draft: Draft,
+    listener: Callable[[TurnEvent], None],
+    turn_id: str,
+    ledger: Ledger,
+    clock: Callable[[], float],
+) -> Asking:
+    """A turn with its account, in the running loop; nothing runs yet."""
+    session = conversation.record
+    flight = Flight(listener)
+    meter = Meter(
+        ledger,
+        Origin(kind, session.id, turn_id, session.workspace or ""),
+        clock,
+        draft.budget_override,
+        lambda told: flight.tell(Predicted(told)),
+    )
+    return Asking(Turn(turn_id, session.id, draft.model), draft, conversation, flight, meter, clock())
+
+
+async def load_content(drafts: Sequence[Draft]) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+    """The blocks of one question, the same for all its drafts, and what was done to its images.
+
+    Files are read once. Images are as large as the model that sees most of them can use; for the others the endpoint
+    scales them down.
+    """
+    first = drafts[0]
+    images = await load_images(first.images, _sharpest(drafts))
+    notices = [f"{image.name}: {change}" for image in images for change in image.changes]
+    blocks = [block.content_block for block in first.context]
+    return prompt_content([image.to_dict() for image in images], blocks, first.text), notices
+
+
+def _sharpest(drafts: Sequence[Draft]) -> str:
+    """The model that sees the most of an image; an unknown one may."""
+    for draft in drafts:
+        model = find_model(draft.model)
+        if model is None or model.vision == "high":
+            return draft.model
+    return drafts[0].model
 
 
 async def ask(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:

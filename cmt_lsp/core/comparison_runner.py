@@ -14,27 +14,23 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.cache_manager import CacheVerdict, sent_prompt
 from cmt_lsp.api.errors import CmtError
-from cmt_lsp.api.models import find_model
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import comparison_rows
-from cmt_lsp.core.asking import Asking, ask, land
+from cmt_lsp.core.asking import ask, begin, land, load_content
 from cmt_lsp.core.comparison import Comparison, chosen_answer
 from cmt_lsp.core.comparison_rows import AnswerRecord, ComparisonRecord
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
-from cmt_lsp.core.flight import Flight
-from cmt_lsp.core.history import prompt_content
-from cmt_lsp.core.images import load_images
-from cmt_lsp.core.money.attempt import Origin
-from cmt_lsp.core.money.meter import FREE, Meter, reserve_jointly
-from cmt_lsp.core.turn import Predicted, Turn, TurnStarted
+from cmt_lsp.core.money.meter import FREE, reserve_jointly
+from cmt_lsp.core.turn import TurnStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from typing import Any
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.cache_manager import CacheManager
+    from cmt_lsp.core.asking import Asking
     from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.credentials import Access
@@ -89,7 +85,7 @@ class ComparisonRunner:
         comparison = Comparison(
             ComparisonRecord(comparison_id, session_id, None, now, (), drafts[0].text),
             tuple(
-                self._asking(conversation, draft, listener, turn_id, now)
+                begin("compare", conversation, draft, listener, turn_id, self._ledger, self._clock)
                 for draft, listener, turn_id in zip(drafts, listeners, turn_ids, strict=True)
             ),
             _after(len(drafts), release),
@@ -132,33 +128,13 @@ class ComparisonRunner:
         saved.add_done_callback(lambda _: release())
         return saved
 
-    def _asking(
-        self,
-        conversation: ConversationManager,
-        draft: Draft,
-        listener: Callable[[TurnEvent], None],
-        turn_id: str,
-        now: float,
-    ) -> Asking:
-        record = conversation.record
-        flight = Flight(listener)
-        origin = Origin("compare", record.id, turn_id, record.workspace or "")
-        meter = Meter(
-            self._ledger,
-            origin,
-            self._clock,
-            draft.budget_override,
-            lambda told: flight.tell(Predicted(told)),
-        )
-        return Asking(Turn(turn_id, record.id, draft.model), draft, conversation, flight, meter, now)
-
     async def _prepare(
         self, comparison: Comparison, settings: Settings
     ) -> tuple[AnthropicClient, Access | None]:
         """All that the models have in common: the history, the question, the endpoint, one reservation for all."""
         conversation = comparison.askings[0].conversation
         await self._shelf.refresh(conversation)
-        content, notices = await _content([asking.draft for asking in comparison.askings])
+        content, notices = await load_content([asking.draft for asking in comparison.askings])
         comparison.record = replace(comparison.record, head=conversation.head, prompt=content)
         client, access = await self._clients.for_request(settings)
         waiting = [asking for asking in comparison.askings if asking.turn.id not in comparison.ended]
@@ -245,28 +221,6 @@ def _failed_record(asking: Asking, plan: PlannedTurn) -> TurnRecord:
     ending = Ending("error", None, Usage(), ())
     record = record_of(place, plan, asking.flight, ending, _NOT_CACHED, asking.meter.spent)
     return replace(record, in_history=False, notices=(*place.notices, *plan.notices))
-
-
-async def _content(drafts: Sequence[Draft]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
-    """The question's blocks, the same for all models, and what was done to its images.
-
-    Files are read once. Images are as large as the model with the sharpest eyes can use; for the others the endpoint
-    scales them down.
-    """
-    first = drafts[0]
-    images = await load_images(first.images, _sharpest(drafts))
-    notices = tuple(f"{image.name}: {change}" for image in images for change in image.changes)
-    blocks = [block.content_block for block in first.context]
-    return prompt_content([image.to_dict() for image in images], blocks, first.text), notices
-
-
-def _sharpest(drafts: Sequence[Draft]) -> str:
-    """The model that sees the most of an image; an unknown one may."""
-    for draft in drafts:
-        model = find_model(draft.model)
-        if model is None or model.vision == "high":
-            return draft.model
-    return drafts[0].model
 
 
 def _after(count: int, then: Callable[[], None]) -> Callable[[], None]:

@@ -12,21 +12,16 @@ from typing import TYPE_CHECKING
 from cmt_lsp.api.cache_manager import sent_prompt
 from cmt_lsp.api.errors import CmtError, UnknownTurnError
 from cmt_lsp.core import transcripts
-from cmt_lsp.core.asking import Asking, ask, land
+from cmt_lsp.core.asking import ask, begin, land, load_content
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
-from cmt_lsp.core.flight import Flight
-from cmt_lsp.core.history import prompt_content
-from cmt_lsp.core.images import load_images
-from cmt_lsp.core.money.attempt import Origin
-from cmt_lsp.core.money.meter import Meter
-from cmt_lsp.core.turn import Predicted, Turn, TurnStarted
+from cmt_lsp.core.turn import TurnStarted
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
 
     from cmt_lsp.api.cache_manager import CacheManager
+    from cmt_lsp.core.asking import Asking
     from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.settling import Settling
     from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.turn import TurnEvent
+    from cmt_lsp.core.turn import Turn, TurnEvent
 
 
 class TurnRunner:
@@ -70,22 +65,13 @@ class TurnRunner:
         replaced: TurnRecord | None = None,
     ) -> Turn:
         """Start a turn in the running loop; SessionBusyError where one runs here or in another process."""
-        session_id = conversation.record.id
-        turn = Turn(turn_id, session_id, draft.model)
-        release = self._locks.hold(session_id)
-        origin = Origin("turn", session_id, turn_id, conversation.record.workspace or "")
-        flight = Flight(emit)
-        meter = Meter(
-            self._ledger,
-            origin,
-            self._clock,
-            draft.budget_override,
-            lambda told: flight.tell(Predicted(told)),
-        )
-        asking = Asking(turn, draft, conversation, flight, meter, self._clock(), replaced)
-        self._settling.expect(turn, meter)
-        turn.carry(self._stream(asking, settings)).add_done_callback(partial(self._end, asking, release))
-        return turn
+        release = self._locks.hold(conversation.record.id)
+        asking = begin("turn", conversation, draft, emit, turn_id, self._ledger, self._clock)
+        asking.replaced = replaced
+        self._settling.expect(asking.turn, asking.meter)
+        task = asking.turn.carry(self._stream(asking, settings))
+        task.add_done_callback(partial(self._end, asking, release))
+        return asking.turn
 
     async def _stream(self, asking: Asking, settings: Settings) -> None:
         """All that awaits: bring the history up to date, prepare the question, ask, listen."""
@@ -93,7 +79,10 @@ class TurnRunner:
         asking.flight.tell(TurnStarted(turn.id, turn.session_id, turn.model))
         await self._shelf.refresh(asking.conversation)
         _check_replaced(asking)
-        asking.content = asking.replaced.prompt if asking.replaced else await _content(asking)
+        if asking.replaced is None:
+            asking.content, asking.notices = await load_content([asking.draft])
+        else:
+            asking.content = asking.replaced.prompt
         client, access = await self._clients.for_request(settings)
         with self._clients.answering(access):
             await ask(asking, asking.plan(self._cache), client, self._cache)
@@ -128,14 +117,6 @@ class TurnRunner:
         saved = self._shelf.save(conversation, change)
         saved.add_done_callback(lambda _: release())  # the record is with the store, so the session is free
         self._settling.settle(asking.turn, result_of(record, asking.meter.prediction), saved)
-
-
-async def _content(asking: Asking) -> tuple[Mapping[str, Any], ...]:
-    draft = asking.draft
-    images = await load_images(draft.images, draft.model)
-    asking.notices += [f"{image.name}: {change}" for image in images for change in image.changes]
-    blocks = [block.content_block for block in draft.context]
-    return prompt_content([image.to_dict() for image in images], blocks, draft.text)
 
 
 def _check_replaced(asking: Asking) -> None:

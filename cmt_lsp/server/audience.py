@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from cmt_lsp.core.turn import AnswerText, Predicted, Retry, Thinking, UsageKnown, Waiting
 from cmt_lsp.server import wire
 from cmt_lsp.server.money_shapes import prediction_shape
+from cmt_lsp.server.progress_line import ProgressLine
 from cmt_lsp.server.shapes import cache_shape, cost_shape, error_shape, usage_shape
 from cmt_lsp.server.status import LiveTurn
-from cmt_lsp.server.turn_progress import TurnProgress
 from cmt_lsp.server.turn_shapes import result_shape
 from cmt_lsp.server.turn_stream import TurnStream
 
@@ -19,29 +18,23 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.errors import CmtError
     from cmt_lsp.core.turn import Turn, TurnEvent, TurnResult
-    from cmt_lsp.server.peer import WorkDone
     from cmt_lsp.server.status import WindowStatus
     from cmt_lsp.server.table import Caller
 
 Phase = Literal["started", "streaming", "retrying", "ended", "failed"]
-TITLE = "Claude"
 
 
 class Audience:
-    """Tells one turn to all who asked to hear of it; every one of them hears exactly one end.
+    """Tells one turn to all who asked to hear of it; every one of them hears exactly one end."""
 
-    The work-done progress that the server itself offers is asked for while the turn already runs: an editor that
-    never answers that question delays nothing.
-    """
-
-    def __init__(self, caller: Caller, status: WindowStatus) -> None:
+    def __init__(self, caller: Caller, status: WindowStatus, *, alone: bool = True) -> None:
+        """A turn that runs beside others of the same request, not `alone`, has no progress line of its own."""
         self._caller = caller
         self._status = status
         self._phase: Phase = "started"
         self._turn: Turn | None = None
         self._stream: TurnStream | None = None
-        self._progress: TurnProgress | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._line = ProgressLine(caller, self._cancel_turn) if alone else None
 
     def begin(self, turn: Turn) -> None:
         """Tell the start, before the turn's first step: one that is stopped before it has a start and an end too."""
@@ -51,10 +44,8 @@ class Audience:
         if token is not None:
             self._stream = TurnStream(peer, token, turn.id)
             self._stream.send("started", model=turn.model, sessionId=turn.session_id)
-        if self._caller.work_done_token is not None:
-            self._show(peer.adopt_progress(self._caller.work_done_token, TITLE, cancellable=True))
-        elif token is None:
-            self._asking = asyncio.get_running_loop().create_task(self._ask_for_progress())
+        if self._line:
+            self._line.begin()
         self._notify("started")
 
     def emit(self, event: TurnEvent) -> None:
@@ -69,8 +60,8 @@ class Audience:
                     self._stream.thinking(text)
             case _:
                 self._tell_apart(event)
-        if self._progress:
-            self._progress.event(event)
+        if self._line:
+            self._line.event(event)
 
     def finish(self, result: TurnResult) -> None:
         """The turn is settled and its record durable."""
@@ -83,8 +74,8 @@ class Audience:
                 cache=cache_shape(result.cache),
             ),
         )
-        if self._progress:
-            self._progress.finish(result)
+        if self._line:
+            self._line.finish(result)
         self._notify("ended", result=result_shape(result))
         self._status.turn_settled(result.turn_id, result)
 
@@ -92,8 +83,8 @@ class Audience:
         """The turn has no answer."""
         body = error_shape(error)
         self._close("failed", lambda stream: stream.end(stopReason="error", error=body))
-        if self._progress:
-            self._progress.fail(error.message)
+        if self._line:
+            self._line.close(error.message)
         self._notify("failed", error=body)
         if self._turn:
             self._status.turn_settled(self._turn.id, None, error.message)
@@ -120,18 +111,6 @@ class Audience:
     def _send(self, kind: str, **fields: object) -> None:
         if self._stream:
             self._stream.send(kind, **fields)
-
-    async def _ask_for_progress(self) -> None:
-        work = await self._caller.peer.create_progress(TITLE, cancellable=True)
-        if work is not None:
-            self._show(work)
-
-    def _show(self, work: WorkDone) -> None:
-        if self._phase in ("ended", "failed"):
-            work.end()
-            return
-        self._progress = TurnProgress(work)
-        work.on_cancel(self._cancel_turn)
 
     def _cancel_turn(self) -> None:
         if self._turn:

@@ -62,9 +62,9 @@ class TurnProgress:
         """End with what the turn cost."""
         self._end(summary(result))
 
-    def fail(self, message: str) -> None:
-        """End with why there is no answer."""
-        self._end(message)
+    def close(self, line: str) -> None:
+        """End with a line of the caller's, as why there is no answer."""
+        self._end(line)
 
     def _end(self, line: str) -> None:
         self._timer.cancel()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.server import wire
 from cmt_lsp.server.money_shapes import prediction_shape
-from cmt_lsp.server.shapes import cache_shape, cost_shape, timing_shape, usage_shape
+from cmt_lsp.server.shapes import cache_shape, cost_shape, error_shape, timing_shape, usage_shape
 
 if TYPE_CHECKING:
     from cmt_lsp.core.turn import TurnResult
@@ -28,4 +28,5 @@ def result_shape(result: TurnResult) -> wire.TurnResult:
         if result.prediction
         else None,
         notices=list(result.notices) or None,
+        error=error_shape(result.error) if result.error else None,
     )

@@ -10,12 +10,14 @@ from cmt_lsp.api.errors import CmtError
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.server import wire
 from cmt_lsp.server.audience import Audience
+from cmt_lsp.server.comparison_audience import ComparisonAudience
 from cmt_lsp.server.turn_shapes import result_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from pathlib import Path
 
+    from cmt_lsp.core.comparison import Comparison
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import Turn, TurnEvent
@@ -151,8 +153,38 @@ class Window:
         self._run_beside(self._refresh_status_soon())
         if wait:
             return await self._follow(turn, audience)
-        self._run_beside(self._follow_alone(turn, audience))
+        self._run_beside(_alone(self._follow(turn, audience)))
         return wire.TurnAccepted(turn_id=turn.id, session_id=turn.session_id)
+
+    async def run_comparison(
+        self, caller: Caller, start: Callable[[Sequence[Listener]], Comparison], count: int, *, wait: bool
+    ) -> wire.CompareResult | wire.CompareAccepted:
+        """Ask `count` models and answer with all their results, or at once when nobody waits for them."""
+        audience = ComparisonAudience(caller, self.status, count)
+        comparison = start(audience.listeners)
+        audience.begin(comparison)
+        self._run_beside(self._refresh_status_soon())
+        if wait:
+            return await self._follow_comparison(comparison, audience)
+        self._run_beside(_alone(self._follow_comparison(comparison, audience)))
+        return wire.CompareAccepted(
+            compare_id=comparison.record.id,
+            session_id=comparison.record.session_id,
+            turn_ids=[turn.id for turn in comparison.turns],
+        )
+
+    async def _follow_comparison(
+        self, comparison: Comparison, audience: ComparisonAudience
+    ) -> wire.CompareResult:
+        try:
+            rows = await audience.follow(comparison)
+        finally:
+            self._run_beside(self.refresh_status())
+        return wire.CompareResult(
+            compare_id=comparison.record.id,
+            session_id=comparison.record.session_id,
+            rows=[result_shape(row) for row in rows],
+        )
 
     async def _follow(self, turn: Turn, audience: Audience) -> wire.TurnResult:
         """Wait for the end. A cancelled request stops the turn and is still answered with its result."""
@@ -170,14 +202,16 @@ class Window:
                 self._run_beside(self.refresh_status())
                 return result_shape(result)
 
-    async def _follow_alone(self, turn: Turn, audience: Audience) -> None:
-        try:
-            await self._follow(turn, audience)
-        except CmtError as error:
-            logger.info("A turn that nobody waits for failed: %s", error.kind)
-
     def _run_beside(self, work: Coroutine[object, object, None]) -> None:
         """Run something that no request waits for; the set keeps it alive."""
         task = asyncio.get_running_loop().create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+
+async def _alone(following: Coroutine[object, object, object]) -> None:
+    """Follow a turn that no request waits for; whoever listens was told how it ended."""
+    try:
+        await following
+    except CmtError as error:
+        logger.info("A turn that nobody waits for failed: %s", error.kind)

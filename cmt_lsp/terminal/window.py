@@ -55,6 +55,13 @@ class Window:
             raise TroubleError("The server answered a question with nothing.")
         return result
 
+    async def compare(self, params: Mapping[str, Any], on_event: Handler) -> dict[str, Any]:
+        """The CompareResult of a question to several models; `on_event` gets the values of all their streams."""
+        result = await self.connection.request("cmt/compare", params, seconds=TURN_SECONDS, progress=on_event)
+        if not isinstance(result, dict):
+            raise TroubleError("The server answered a comparison with nothing.")
+        return result
+
     async def cancel(self, **which: str) -> int:
         """Stop running turns; how many were told to."""
         return int((await self.ask("cmt/cancel", which)).get("cancelled", 0))

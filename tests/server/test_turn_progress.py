@@ -52,7 +52,7 @@ async def test_a_retry_is_counted_down_and_names_the_attempt_that_follows() -> N
     progress.event(Retry(1, 3, 1.5, "The service is overloaded."))
     assert await lines.next() == "The service is overloaded; attempt 2 of 3 in 2 s"
     assert await lines.next() == "The service is overloaded; attempt 2 of 3 in 1 s"
-    progress.fail("gone")
+    progress.close("gone")
 
 
 async def test_waiting_is_shown_in_words_and_text_as_tokens() -> None:
@@ -69,7 +69,7 @@ async def test_it_ends_once_with_the_bill() -> None:
     lines = Lines()
     progress = TurnProgress(lines)
     progress.finish(RESULT)
-    progress.fail("too late")
+    progress.close("too late")
     assert lines.ends == ["1.6K in, 85 out · 75% cached · $0.0021 · 4.2 s"]
 
 

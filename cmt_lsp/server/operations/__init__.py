@@ -7,6 +7,8 @@ METHODS = (
     "cmt/cancel",
     "cmt/retry",
     "cmt/preview",
+    "cmt/compare",
+    "cmt/compare/choose",
     "cmt/predict",
     "cmt/session/create",
     "cmt/session/list",

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.server import wire
-from cmt_lsp.server.operations import auth, budget, chat, doctor, models, sessions, usage
+from cmt_lsp.server.operations import auth, budget, chat, compare, doctor, models, sessions, usage
 from cmt_lsp.server.table import Operation
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ TABLE = (
     Row("cmt/cancel", wire.CancelParams, wire.CancelResult, chat.cancel),
     Row("cmt/retry", wire.RetryParams, wire.TurnResult | wire.TurnAccepted, chat.retry),
     Row("cmt/preview", wire.ChatParams, wire.PreviewResult, chat.preview),
+    Row("cmt/compare", wire.CompareParams, wire.CompareResult | wire.CompareAccepted, compare.compare),
+    Row("cmt/compare/choose", wire.CompareChooseParams, wire.Session, compare.choose),
     Row("cmt/predict", wire.ChatParams, wire.Prediction, chat.predict),
     Row("cmt/session/create", wire.SessionCreateParams, wire.Session, sessions.create),
     Row("cmt/session/list", wire.SessionListParams, wire.SessionListResult, sessions.list_sessions),
