@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from cmt_lsp.api.models import display_usd
 from cmt_lsp.api.usage import Usage
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class BatchInfo:
 class BatchPrice:
     """What a batch will cost. The prompts are counted by rule of thumb; money is None where a price is not known."""
 
+    requests: int
+    models: tuple[str, ...]
     input_tokens: int
     worst: int | None
     """Every answer at its limit, every prompt at its bound."""
@@ -136,5 +139,10 @@ class BatchPrice:
     """Every answer of the usual length."""
     worst_one_by_one: int | None
     likely_one_by_one: int | None
-    unpriced: str | None
-    """A model without a price."""
+
+    @property
+    def display(self) -> str:
+        """`$0.0401, at most $0.8811`, or `unpriced`."""
+        if self.likely is None or self.worst is None:
+            return "unpriced"
+        return f"{display_usd(self.likely)}, at most {display_usd(self.worst)}"

@@ -173,14 +173,13 @@ def price_of(plan: BatchPlan, expected: Mapping[str, Expected], at: datetime) ->
         for batch in (True, False)
     )
     return BatchPrice(
+        requests=len(plan.requests),
+        models=plan.models,
         input_tokens=sum(usage.input_tokens for usage in usages),
         worst=_sum(worst),
         likely=_sum(likely),
         worst_one_by_one=_sum(alone),
         likely_one_by_one=_sum(likely_alone),
-        unpriced=next(
-            (p.request.model for p, most in zip(plan.requests, worst, strict=True) if most is None), None
-        ),
     )
 
 

@@ -134,7 +134,15 @@ class App:
         self.manager.warm_up()
         self._log = self._start_log()
         self.server.hooks.table.rows  # noqa: B018 - imported now, so that the first request does not wait for it
+        self._start(self._tidy())
         await self._keep_watch()
+
+    async def _tidy(self) -> None:
+        """Give back what a killed window held for a batch that it never sent."""
+        try:
+            await self.manager.batches.tidy()
+        except CmtError as error:
+            logger.info("Batches cannot be looked at: %s", error.kind)
 
     def _start_log(self) -> QueueListener | None:
         from cmt_lsp.core.state_dir import find_state_dir

@@ -10,6 +10,7 @@ from cmt_lsp.api.errors import CmtError
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.server import wire
 from cmt_lsp.server.audience import Audience
+from cmt_lsp.server.batch_follower import follow_batch
 from cmt_lsp.server.comparison_audience import ComparisonAudience
 from cmt_lsp.server.turn_shapes import result_shape
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import Turn, TurnEvent
     from cmt_lsp.server.documents import OpenDocuments
+    from cmt_lsp.server.peer import Peer
     from cmt_lsp.server.status import WindowStatus
     from cmt_lsp.server.table import Caller
 
@@ -66,6 +68,7 @@ class Window:
         """The session that a chat without a session id goes to."""
         self._making_current = asyncio.Lock()
         self._beside: set[asyncio.Task[None]] = set()
+        self._followed: set[str] = set()
 
     @property
     def manager(self) -> APISessionManager:
@@ -137,6 +140,19 @@ class Window:
             self.status.money_is(await ledger.totals(origin), await ledger.budgets(origin))
         except CmtError as error:
             logger.info("The ledger cannot be shown: %s", error.kind)
+
+    def follow_batch(self, batch_id: str, peer: Peer) -> None:
+        """Look at a batch now and then until it has ended, since somebody of this window asked about it."""
+        if batch_id not in self._followed:
+            self._followed.add(batch_id)
+            self._run_beside(self._follow_batch(batch_id, peer))
+
+    async def _follow_batch(self, batch_id: str, peer: Peer) -> None:
+        try:
+            await follow_batch(self.manager.batches, batch_id, peer)
+        finally:
+            self._followed.discard(batch_id)
+        await self.refresh_status()
 
     async def _refresh_status_soon(self) -> None:
         """As `refresh_status`, out of the way of the first text."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.server import wire
-from cmt_lsp.server.operations import auth, budget, chat, compare, doctor, models, sessions, usage
+from cmt_lsp.server.operations import auth, batch, budget, chat, compare, doctor, models, sessions, usage
 from cmt_lsp.server.table import Operation
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ TABLE = (
     Row("cmt/budget/get", wire.Empty, wire.BudgetsResult, budget.get),
     Row("cmt/budget/set", wire.BudgetSetParams, wire.BudgetsResult, budget.set_limit),
     Row("cmt/usage", wire.UsageParams, wire.UsageReport, usage.usage),
+    Row("cmt/batch/submit", wire.BatchSubmitParams, wire.BatchSubmitResult, batch.submit),
+    Row("cmt/batch/list", wire.BatchListParams, wire.BatchListResult, batch.list_batches),
+    Row("cmt/batch/status", wire.BatchParams, wire.Batch, batch.status),
+    Row("cmt/batch/results", wire.BatchResultsParams, wire.BatchResultsResult, batch.results),
+    Row("cmt/batch/cancel", wire.BatchParams, wire.Batch, batch.cancel),
     Row("cmt/models", wire.ModelsParams, wire.ModelsResult, models.models),
     Row("cmt/auth/set", wire.AuthSetParams, wire.Empty, auth.set_key),
     Row("cmt/auth/status", wire.Empty, wire.AuthStatusResult, auth.status),

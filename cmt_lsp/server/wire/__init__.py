@@ -7,6 +7,20 @@ The JSON Schema in this room is generated from these classes.
 
 from __future__ import annotations
 
+from cmt_lsp.server.wire.batch import (
+    Batch,
+    BatchAnswer,
+    BatchCounts,
+    BatchListParams,
+    BatchListResult,
+    BatchParams,
+    BatchPrice,
+    BatchPrompt,
+    BatchResultsParams,
+    BatchResultsResult,
+    BatchSubmitParams,
+    BatchSubmitResult,
+)
 from cmt_lsp.server.wire.chat import (
     CancelParams,
     CancelResult,
@@ -100,6 +114,18 @@ from cmt_lsp.server.wire.stream import (
 __all__ = [
     "AuthSetParams",
     "AuthStatusResult",
+    "Batch",
+    "BatchAnswer",
+    "BatchCounts",
+    "BatchListParams",
+    "BatchListResult",
+    "BatchParams",
+    "BatchPrice",
+    "BatchPrompt",
+    "BatchResultsParams",
+    "BatchResultsResult",
+    "BatchSubmitParams",
+    "BatchSubmitResult",
     "Budget",
     "BudgetEffect",
     "BudgetScope",

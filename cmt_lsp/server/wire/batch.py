@@ -35,19 +35,22 @@ class BatchSubmitParams:
 
 @shape
 class BatchPrice:
-    """What a batch will cost. The prompts are counted by rule of thumb, so every figure is an estimate but `max`.
+    """What a batch will cost; no figure where a model has no known price.
 
-    `max` is the worst case, every answer at its limit; `p50` rests on the length of earlier answers. `normal` is what
-    the p50 would cost one by one. No numbers where a model has no known price.
+    `max_nano_usd` is the worst case: every prompt at its bound, every answer at its limit. `p50_nano_usd` is an
+    estimate: prompts by rule of thumb, answers as long as earlier ones. The two of `normal` are what the same prompts
+    would cost one by one.
     """
 
     priced: bool
     display: str
+    requests: int
+    models: list[str]
     input_tokens: int
-    max: int | None = None
-    p50: int | None = None
-    normal: int | None = None
-    normal_max: int | None = None
+    max_nano_usd: int | None = None
+    p50_nano_usd: int | None = None
+    normal_max_nano_usd: int | None = None
+    normal_p50_nano_usd: int | None = None
 
 
 @shape
@@ -103,7 +106,7 @@ class BatchListParams:
 
 @shape
 class BatchListResult:
-    """Batches as they were last seen, the newest first; asks nobody."""
+    """Batches as they were last seen, the newest first."""
 
     batches: list[Batch]
 
@@ -117,16 +120,8 @@ class BatchParams:
 
 
 @shape
-class BatchStatusResult:
-    """A batch after a look at the endpoint, where there was anything to look for."""
-
-    batch: Batch
-    notices: list[str] | None = None
-
-
-@shape
 class BatchResultsParams:
-    """Results from number `from` (the first is 0) on, at most `limit` of them."""
+    """Results from number `from` (the first is 0) on, at most `limit` (1 to 1000) of them."""
 
     batch_id: str
     from_: int = 0
