@@ -168,30 +168,54 @@ def test_models_and_workspaces_have_the_report_s_figures_and_the_rest_is_named(
 
 
 def test_columns_are_as_high_as_what_they_show(ledger: sqlite3.Connection) -> None:
-    """Twice the money is twice the height, and an empty day has its place."""
+    """By the scale at the left; the parts stand on each other, and an empty day has its place."""
     book_days(
         ledger, {"2026-11-19": {MODELS[0]: 10**9}, "2026-11-21": {MODELS[0]: 2 * 10**9, MODELS[1]: 10**9}}
     )
     page = parsed(page_data(ledger, "2026-11-18", "2026-11-21"))
+    chart = next(one for one in page.iter("div") if one.findtext("svg/title") == "Spending by day")
+    axis, plot = chart.findall("svg")
+    places = {text_of(label): float(label.get("y", "")) for label in axis.findall("text")}
+    dollar = (places["$0"] - places["$3"]) / 3
 
-    chart = next(svg for svg in page.iter("svg") if svg.findtext("title") == "Spending by day")
-    columns = [one for one in chart.iter("g") if one.get("class") == "column"]
-    heights = [
-        {
-            rect.get("class"): float(rect.get("height", "0"))
-            for rect in one.iter("rect")
-            if rect.get("class") != "hit"
-        }
+    columns = [one for one in plot.findall("g") if one.get("class") == "column"]
+    drawn = [
+        {rect.get("class"): _place(rect) for rect in one.findall("rect") if rect.get("class") != "hit"}
         for one in columns
     ]
+
     assert len(columns) == 14
-    assert heights[:11] == [{}] * 11
-    assert heights[12] == {}
-    assert heights[13]["m0"] == pytest.approx(2 * heights[11]["m0"], abs=0.02)
-    assert heights[13]["m1"] == pytest.approx(heights[11]["m0"], abs=0.02)
-    assert text_of(columns[13].find("title")) == (  # type: ignore[arg-type]
+    assert drawn[:11] == [{}] * 11
+    assert drawn[12] == {}
+    zero = places["$0"] - 4  # text stands on its line, four pixels below the middle
+    assert drawn[11] == {"m0": pytest.approx((zero, zero - dollar), abs=0.02)}
+    assert drawn[13]["m0"] == pytest.approx((zero, zero - 2 * dollar), abs=0.02)
+    assert drawn[13]["m1"] == pytest.approx((zero - 2 * dollar, zero - 3 * dollar), abs=0.02)
+    assert columns[13].findtext("title") == (
         "2026-11-21: $3.0000\nclaude-opus-5-5 $2.0000\nclaude-sonnet-5-5 $1.0000"
     )
+
+
+def _place(rect: Element) -> tuple[float, float]:
+    """Lower and upper edge in pixels."""
+    top, height = float(rect.get("y", "")), float(rect.get("height", ""))
+    return top + height, top
+
+
+def test_what_writing_cost_hangs_below_the_line(ledger: sqlite3.Connection) -> None:
+    book(ledger, nano_usd=10**9, saved_nano_usd=3 * 10**8, cache_creation_5m_input_tokens=400_000)
+    page = parsed(page_data(ledger, "2026-11-20", "2026-11-22"))
+    chart = next(one for one in page.iter("div") if one.findtext("svg/title") == "Caching by day")
+    axis, plot = chart.findall("svg")
+    places = {text_of(label): float(label.get("y", "")) - 4 for label in axis.findall("text")}
+    column = plot.findall("g")[-1]
+    drawn = {rect.get("class"): _place(rect) for rect in column.findall("rect") if rect.get("class") != "hit"}
+    net = next(line for line in column.findall("line") if line.get("class") == "net")
+    per_dollar = (places["$0"] - places["$0.20"]) / 0.2
+
+    assert drawn["c-saved"] == pytest.approx((places["$0"], places["$0"] - 0.5 * per_dollar), abs=0.02)
+    assert drawn["c-written"] == pytest.approx((places["$0"] + 0.2 * per_dollar, places["$0"]), abs=0.02)
+    assert float(net.get("y1", "")) == pytest.approx(places["$0"] - 0.3 * per_dollar, abs=0.02)
 
 
 def test_unpriced_and_estimated_are_marked_and_explained_once(ledger: sqlite3.Connection) -> None:
