@@ -23,14 +23,14 @@ TIGHT = 60
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One period: stacked parts above the zero line and below it, as (class, size); `level` is a mark across it."""
+    """One period: parts stacked above the zero line and one below it, as (class, size); `level` is a mark across."""
 
     name: str
     """Its label below the chart, where there is room for one."""
     about: str
     """What is shown while a pointer rests on it."""
     up: Sequence[tuple[str, int]]
-    down: Sequence[tuple[str, int]] = ()
+    down: tuple[str, int] | None = None
     level: int | None = None
     incomplete: bool = False
     """A part is missing from the figure: the column is drawn open at its top."""
@@ -52,7 +52,7 @@ def columns(title: str, description: str, found: Sequence[Column], unit: Callabl
     """Columns over time with a scale at the left; `unit` writes a figure of the scale."""
     highest = max((sum(size for _, size in one.up) for one in found), default=0)
     highest = max([highest, *(one.level for one in found if one.level is not None)])
-    lowest = max((sum(size for _, size in one.down) for one in found), default=0)
+    lowest = max((one.down[1] for one in found if one.down is not None), default=0)
     lowest = max([lowest, *(-one.level for one in found if one.level is not None)])
     ticks = nice_ticks(-lowest, highest)
     scale = _Scale(-lowest, max(ticks))
@@ -156,11 +156,10 @@ def _column(one: Column, index: int, count: int, scale: _Scale) -> Markup:
     if one.incomplete:
         y = _px(scale.y(level) - 3.5)
         drawn.append(element("line", x1=_percent(left), x2=_percent(left + width), y1=y, y2=y, class_="open"))
-    level = 0.0
-    for colour, size in one.down:
-        drawn += _part(left, width, scale.y(level), scale.y(level - size), colour)
-        level -= size
-    if one.level is not None and (one.up or one.down):
+    if one.down is not None:
+        colour, size = one.down
+        drawn += _part(left, width, scale.y(0), scale.y(-size), colour)
+    if one.level is not None:
         y = _px(scale.y(one.level))
         drawn.append(element("line", x1=_percent(left), x2=_percent(left + width), y1=y, y2=y, class_="net"))
     return element("g", *drawn, class_="column")

@@ -233,7 +233,7 @@ def caching(time: Timeline) -> Markup:
             name=time.label(period),
             about=about(period),
             up=[("c-saved", max(0, _gross(period.total)))],
-            down=[("c-written", period.total.write_premium)],
+            down=("c-written", period.total.write_premium),
             level=period.total.saved if period.total.requests else None,
         )
         for period in time.periods
