@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.money.attempt import Expected
 from cmt_lsp.core.money.quantiles import Observed, next_quantile
 
@@ -32,14 +33,17 @@ BYTES_PER_TOKEN = 3.5
 
 _ANSWERS = 200
 _PROMPTS = 50
-_LEANING = 1_000
-"""Tokens of a session's prompt at which its own ratio counts as much as that of its model."""
+_LEANING = 200
+"""Tokens of a session at which its own ratio counts as much as that of its model."""
+_LOWEST_RATIO, _HIGHEST_RATIO = 0.3, 3.0
+"""Runs of blanks have a dozen bytes a token, emoji and random letters one to one and a half."""
 PROMPT_TOKENS = (
     "input_tokens + cache_creation_5m_input_tokens + cache_creation_1h_input_tokens + cache_read_input_tokens"
 )
 """The whole prompt, as the endpoint told it."""
 DONE = "state = 'done' AND kind <> 'warm'"
 """The attempts that tell what a question uses."""
+_COUNTED = f"{DONE} AND usage_estimated = 0 AND raw_input_tokens > 0"
 _OF_SESSION = "session_id = ? AND +model = ?"
 """The sign keeps SQLite from looking through all of the model for a session that has few attempts: with 50,000 that took
 50 ms, under the lock of every reservation."""
@@ -56,8 +60,8 @@ class Past:
     answers: int
     """How many answers that rests on."""
     basis: Basis
-    last_prompt: tuple[int, int] | None
-    """Real tokens of the session's last prompt, and those by rule of thumb."""
+    known: tuple[tuple[int, int], ...]
+    """Real tokens and those by rule of thumb of what the session sent last, and of that with its answer."""
     ratio: float
     """Real prompt tokens for each one of the rule of thumb, in what is new."""
     bytes_per_token: float
@@ -83,9 +87,10 @@ class Past:
         )
 
     def _prompt(self, raw: int) -> int:
-        """A session sends its last prompt again with something behind it, and the last one is known."""
-        actual, before = self.last_prompt or (0, 0)
-        return round(actual + (raw - before) * self.ratio if raw >= before else raw * self.ratio)
+        """A session sends again what it sent and what was answered; only what is behind that must be estimated."""
+        points = ((0, 0), *self.known)
+        actual, before = max(point for point in points if point[1] <= raw)
+        return round(actual + (raw - before) * self.ratio)
 
     def _answer(self, told: int | None, guess: int, max_tokens: int | None) -> int:
         """The first guess gives way to the answers one by one, and nothing is longer than allowed."""
@@ -99,15 +104,15 @@ class Past:
 def past_of(connection: Connection, session_id: str, model: str) -> Past:
     """The session's own answers and prompts count first, then those of the model, then all."""
     answers, basis = _answers(connection, session_id, model)
-    last = _newest_prompts(connection, _OF_SESSION, session_id, model, most=1)
+    known = _known(connection, session_id, model)
     return Past(
         p50=next_quantile(answers, 0.5),
         p90=next_quantile(answers, 0.9),
         largest=max((answer.value for answer in answers), default=0),
         answers=len(answers),
         basis=basis,
-        last_prompt=last[0] if last else None,
-        ratio=_ratio(last, _usual_ratio(connection, model)),
+        known=known,
+        ratio=_ratio(known, _usual_ratio(connection, model)),
         bytes_per_token=_bytes_per_token(connection, model),
     )
 
@@ -146,25 +151,44 @@ def _newest_answers(connection: Connection, which: str, *keys: str) -> list[Obse
     return [Observed(output, cut=limit is not None and output >= limit) for output, limit in rows]
 
 
-def _ratio(last: Sequence[tuple[int, int]], usual: float) -> float:
-    """Real prompt tokens for each one of the rule of thumb: the session's own, once its prompt is long enough to tell."""
-    actual, raw = last[0] if last else (0, 0)
-    return (actual + _LEANING * usual) / (raw + _LEANING)
+def _known(connection: Connection, session_id: str, model: str) -> tuple[tuple[int, int], ...]:
+    """Of the session's last counted attempt, the prompt, and the prompt with the text of its answer.
+
+    Whether thinking is sent again depends on the model, so it is left to what must be estimated.
+    """
+    row = connection.execute(
+        f"SELECT {PROMPT_TOKENS}, raw_input_tokens, output_tokens - coalesce(thinking_tokens, 0),"  # noqa: S608
+        f" coalesce(answer_bytes, 0) FROM attempts WHERE {_OF_SESSION} AND {_COUNTED} ORDER BY seq DESC LIMIT 1",
+        (session_id, model),
+    ).fetchone()
+    if row is None:
+        return ()
+    prompt, raw, answer, size = row
+    return ((prompt, raw), (prompt + answer, raw + estimate_tokens(size))) if size else ((prompt, raw),)
+
+
+def _ratio(known: Sequence[tuple[int, int]], usual: float) -> float:
+    """Real tokens for each one of the rule of thumb: the session's own, once it is long enough to tell."""
+    actual, raw = known[-1] if known else (0, 0)
+    return _plausible((actual + _LEANING * usual) / (raw + _LEANING))
 
 
 def _usual_ratio(connection: Connection, model: str) -> float:
     """The median of the model's prompts, for a new model that of all; 1 before there are any."""
     known = _newest_prompts(connection, "model = ?", model) or _newest_prompts(connection, "1")
-    return median(actual / raw for actual, raw in known) if known else 1.0
+    return _plausible(median(actual / raw for actual, raw in known)) if known else 1.0
 
 
-def _newest_prompts(
-    connection: Connection, which: str, *keys: str, most: int = _PROMPTS
-) -> list[tuple[int, int]]:
+def _plausible(ratio: float) -> float:
+    """No text is further from the rule: what a gateway adds to a short question must not multiply a long one."""
+    return min(_HIGHEST_RATIO, max(_LOWEST_RATIO, ratio))
+
+
+def _newest_prompts(connection: Connection, which: str, *keys: str) -> list[tuple[int, int]]:
     """Real and rule-of-thumb tokens of prompts that the endpoint counted, the newest first."""
     return connection.execute(
-        f"SELECT {PROMPT_TOKENS}, raw_input_tokens FROM attempts WHERE {which} AND {DONE}"  # noqa: S608
-        f" AND usage_estimated = 0 AND raw_input_tokens > 0 ORDER BY seq DESC LIMIT {most}",
+        f"SELECT {PROMPT_TOKENS}, raw_input_tokens FROM attempts WHERE {which} AND {_COUNTED}"  # noqa: S608
+        f" ORDER BY seq DESC LIMIT {_PROMPTS}",
         keys,
     ).fetchall()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cmt_lsp.api.models import cost_of, display_usd, find_model
+from cmt_lsp.api.models import cost_of, display_usd, limits_of
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.budget import Refusal, fit
 from cmt_lsp.core.money.past import DONE, PROMPT_TOKENS
@@ -105,7 +105,7 @@ def predict(
 
     warm = outlook.warm_tokens if outlook.lifetime else 0
     p50, p90 = min(expected.output_p50, max_tokens), min(expected.output_p90, max_tokens)
-    known = find_model(model)
+    window = limits_of(model).context_window
     return Prediction(
         model=model,
         input_tokens=expected.input_tokens,
@@ -121,7 +121,7 @@ def predict(
         max_nano=nano(max_tokens, warm),
         cache_state=outlook.state,
         warm_tokens=min(warm, expected.input_tokens),
-        context_fill=min(1.0, (expected.input_tokens + p50) / known.context_window) if known else None,
+        context_fill=min(1.0, (expected.input_tokens + p50) / window) if window else None,
     )
 
 
@@ -137,7 +137,7 @@ def expected_cost(claim: Claim, expected: Expected, at: datetime) -> Cost:
     """What an attempt will most likely cost: its prompt with the cache as it should be, and the median answer."""
     output = min(expected.output_p50, claim.max_tokens)
     usage = usage_of(expected.input_tokens, claim.warm_tokens, claim.lifetime, output)
-    return cost_of(claim.model, usage, at)
+    return cost_of(claim.model, usage, at, batch=claim.origin.kind == "batch")
 
 
 # What a turn does to the budgets
