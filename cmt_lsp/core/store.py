@@ -244,12 +244,20 @@ class StoreFile:
                 f"{self.path.name} was written by a newer cmt-lsp: it is only read, and nothing is saved; update cmt-lsp."
             )
             return
-        connection.execute(f"PRAGMA journal_mode={self._journal_mode}").close()
+        self._choose_journal(connection)
         if connection.execute("PRAGMA synchronous").fetchone()[0] != 2:
             self._fail(f"SQLite does not keep {self.path.name} durable here (synchronous is not FULL).")
         _migrate(connection, self._schema.migrations)
         if size <= FULL_CHECK_BYTES:
             check_rows(connection, self._schema.audit)
+
+    def _choose_journal(self, connection: Connection) -> None:
+        """Leave it as it is where a window with another SQLite has the file open: any mode works for all."""
+        try:
+            connection.execute(f"PRAGMA journal_mode={self._journal_mode}").close()
+        except sqlite3.OperationalError as error:
+            if not has_code(error, _HELD):
+                raise
 
     def _create(self, damaged: Path | None = None) -> str:
         """Make the file whole under another name and rename it, so that nobody ever meets half a file.
