@@ -323,7 +323,7 @@ def _add_ledger(commands: _SubParsersAction[ArgumentParser]) -> None:
     take_in.add_argument("file", metavar="FILE", help="- reads standard input")
     take_in.set_defaults(command=_import_ledger)
     check = _command(verbs, "check", "look whether the ledger is sound; 1 where it is not")
-    check.add_argument("--mend", action="store_true", help="make its sums anew before")
+    check.add_argument("--mend", action="store_true", help="before that, take out what cannot be")
     check.set_defaults(command=_check_ledger)
 
 

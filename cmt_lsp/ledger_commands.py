@@ -13,9 +13,10 @@ from pathlib import Path
 
 from cmt_lsp.api.errors import BadParamsError, CmtError
 from cmt_lsp.api.usage_file import UsageFileError, private_file
-from cmt_lsp.core.money.ledger_check import Finding, check_ledger, findings, rebuild_sums
+from cmt_lsp.core.money.ledger_check import Finding, check_ledger, findings, mend_ledger
 from cmt_lsp.core.money.ledger_json import export_ledger, import_ledger
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
+from cmt_lsp.core.money.spool import spool_folders, waiting_files
 from cmt_lsp.core.state_dir import find_state_dir
 from cmt_lsp.core.store_thread import Store
 from cmt_lsp.terminal.outcome import exit_code
@@ -60,12 +61,16 @@ def import_from(source: str) -> int:
 
 
 def check(*, mend: bool) -> int:
-    """Say what the ledger holds and whether it is sound; 1 where it is not. `mend` makes its sums anew before."""
+    """Say what the ledger holds and whether it is sound; 1 where it is not, or was not until a moment ago.
+
+    `mend` takes out of it before what cannot be, and makes its sums anew.
+    """
 
     def work(store: Store) -> int:
         if mend:
-            rebuild_sums(store)
-        found = findings(store.path, check_ledger(store), 0)
+            mend_ledger(store)
+        spooled = len(waiting_files(spool_folders(os.environ), store.path))
+        found = findings(store.path, check_ledger(store), spooled)
         found += tuple(Finding("fail", notice) for notice in store.take_notices())
         for finding in found:
             sys.stdout.write(f"{SIGNS[finding.state]} {finding.sentence}\n")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_TOKENS = 10**15
+MOST_TOKENS = 10**12
 MOST_NANO = 10**17
 """A hundred million dollars: no request costs that, and sums over many still fit 64 bits."""
 _TEXT_LIMIT = 32_768
@@ -86,7 +86,7 @@ def _cost(found: object) -> Cost:
         raise UsageFileError("cost must be an object")
     return Cost(
         nano_usd=optional(found, "nano_usd", money, must_be_there=True),
-        saved_nano_usd=optional(found, "saved_nano_usd", money, must_be_there=True),
+        saved_nano_usd=optional(found, "saved_nano_usd", saving, must_be_there=True),
         price_row=optional(found, "price_row", text, must_be_there=True),
         estimated=field(found, "estimated", flag),
         unpriced=field(found, "unpriced", count),
@@ -120,8 +120,15 @@ def count(value: object) -> int:
 
 
 def money(value: object) -> int:
-    """Nano-dollars; negative where a saving is a loss."""
-    if type(value) is not int or not -MOST_NANO <= value <= MOST_NANO:
+    """Nano-dollars."""
+    if type(value) is not int or not 0 <= value <= MOST_NANO:
+        raise ValueError(f"must be a whole number of nano-dollars from 0 to {MOST_NANO}")
+    return value
+
+
+def saving(value: object) -> int:
+    """Nano-dollars; negative for a loss."""
+    if type(value) is not int or abs(value) > MOST_NANO:
         raise ValueError("must be a whole number of nano-dollars")
     return value
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from cmt_lsp.core.money.attempt import FinalState, LiveState
-from cmt_lsp.core.money.schema import REBUILD_SUMS, TOKENS, WRONG_SUMS
+from cmt_lsp.core.money.schema import FINAL, IMPOSSIBLE_ROWS, SCHEMA, WRONG_SUMS
+from cmt_lsp.core.salvage import one_moment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_DAMAGE = 10
 """Sentences of SQLite's that are shown; a broken page may cause thousands."""
-_STATES = ", ".join(f"'{state}'" for state in (*get_args(LiveState), *get_args(FinalState)))
-_IMPOSSIBLE = " OR ".join((f"state NOT IN ({_STATES})", *(f"{name} < 0" for name in (*TOKENS, "hold_nano"))))
-_COUNTS = (
-    "count(*)",
-    "sum(state IN ('reserved', 'streaming'))",
-    "sum(state = 'orphan')",
-    "sum(nano_usd IS NULL AND state NOT IN ('reserved', 'streaming'))",
-    f"sum({_IMPOSSIBLE})",
-)
+_MEND = "`cmt-lsp ledger check --mend`"
+_COUNTS = f"SELECT count(*), sum(NOT {FINAL}), sum(state = 'orphan'), sum(nano_usd IS NULL AND {FINAL}) FROM attempts"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,7 @@ class LedgerState:
     """Attempts whose process died; each is charged an estimate."""
     unpriced: int
     impossible: int
-    """Rows with a state or a count that nothing of ours writes."""
+    """Rows with figures that no attempt can leave."""
     wrong_sums: int
     damage: tuple[str, ...]
     """SQLite's words about pages and indexes that do not fit; empty for a sound file."""
@@ -56,9 +49,9 @@ def check_ledger(store: Store) -> LedgerState:
     return store.submit(_look).result()
 
 
-def rebuild_sums(store: Store) -> None:
-    """Make the sums anew from the attempts, which are the truth."""
-    store.write(_rebuild).result()
+def mend_ledger(store: Store) -> None:
+    """Take out of the rows what no request can leave, and make the sums anew from them."""
+    store.write(_mend, keep=False).result()
 
 
 def findings(path: Path, state: LedgerState, spooled: int) -> tuple[Finding, ...]:
@@ -96,35 +89,33 @@ def _pages(path: Path, damage: tuple[str, ...]) -> Finding:
 
 def _rows(impossible: int) -> Finding:
     if not impossible:
-        return Finding("ok", "every row is one that cmt-lsp writes")
-    return Finding(
-        "fail", f"{impossible:,} rows were changed by another program; restore the file from a backup"
-    )
+        return Finding("ok", "every row is one that a request can leave")
+    return Finding("fail", f"{impossible:,} rows hold what no request can leave: {_MEND} takes it out")
 
 
 def _sums(wrong: int) -> Finding:
     if not wrong:
         return Finding("ok", "the sums are those of the rows")
-    return Finding(
-        "fail", f"{wrong:,} sums are not those of the rows; `cmt-lsp ledger check --mend` makes them anew"
-    )
+    return Finding("fail", f"{wrong:,} sums are not those of the rows: {_MEND} makes them anew")
 
 
 def _look(connection: Connection) -> LedgerState:
-    damage = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST_DAMAGE})")]
-    connection.execute("BEGIN").close()
-    try:
-        counts = connection.execute(f"SELECT {', '.join(_COUNTS)} FROM attempts").fetchall()[0]  # noqa: S608  our names
-        wrong = sum(connection.execute(query).fetchall()[0][0] for query in WRONG_SUMS)
-    finally:
-        connection.execute("ROLLBACK").close()
-    attempts, running, orphans, unpriced, impossible = (count or 0 for count in counts)
-    broken = tuple(text for text in damage if text != "ok")
-    return LedgerState(attempts, running, orphans, unpriced, impossible, wrong, broken)
+    pages = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST_DAMAGE})")]
+    with one_moment(connection):
+        attempts, running, orphans, unpriced = (count or 0 for count in _row(connection, _COUNTS))
+        (impossible,) = _row(connection, IMPOSSIBLE_ROWS)
+        wrong = sum(_row(connection, query)[0] for query in WRONG_SUMS)
+    damage = tuple(text for text in pages if text != "ok")
+    return LedgerState(attempts, running, orphans, unpriced, impossible, wrong, damage)
 
 
-def _rebuild(connection: Connection) -> None:
-    for statement in REBUILD_SUMS:
+def _row(connection: Connection, query: str) -> tuple[int, ...]:
+    row: tuple[int, ...] = connection.execute(query).fetchall()[0]
+    return row
+
+
+def _mend(connection: Connection) -> None:
+    for statement in SCHEMA.repair:
         connection.execute(statement).close()
 
 

@@ -73,7 +73,7 @@ class Spool:
 
     def __init__(self, folders: Sequence[Path], ledger: Path, holder: Holder) -> None:
         self._folders = folders
-        self._prefix = f"spool_{_digest(str(ledger))}_"
+        self._prefix = _prefix(ledger)
         self._owner = f"{_digest(holder.machine)}_{holder.pid}_{holder.started!r}"
         self._handle: int | None = None
         self._own: list[Entry] = []
@@ -178,6 +178,19 @@ class Spool:
             with suppress(FileNotFoundError):  # another process was faster
                 path.rename(ours)
                 self._adopted.append(ours)
+
+
+def waiting_files(folders: Iterable[Path], ledger: Path) -> list[Path]:
+    """The files in which processes keep what this ledger could not take, their own and dead ones'."""
+    found: list[Path] = []
+    for folder in folders:
+        with suppress(OSError):
+            found += folder.glob(f"{_prefix(ledger)}*.jsonl")
+    return found
+
+
+def _prefix(ledger: Path) -> str:
+    return f"spool_{_digest(str(ledger))}_"
 
 
 def _is_private(folder: Path) -> bool:
