@@ -98,12 +98,12 @@ class Books:
 
         StoreUnavailableError where not even that is known.
         """
-        place = self.place()
+        bound = [claim for claim in claims if claim.override is None]
+        if not bound:
+            return False
+        day = self.place().moment.day
         scopes = {limit.scope for limit in in_force(self.mirror.last_known(), self.settings)}
-        return any(
-            claim.override is None and scopes & keys_of(claim.origin, self.window_id, place.moment.day).keys()
-            for claim in claims
-        )
+        return any(scopes & keys_of(claim.origin, self.window_id, day).keys() for claim in bound)
 
     def opened(self, openings: Iterable[Opening]) -> None:
         """Remember what this process answers for until it is closed."""

@@ -43,6 +43,7 @@ class LimitsMirror:
         self.notices: deque[str] = deque()
         self._path = path
         self._seen: _Copy | None = None
+        self._failing = False
 
     def agreed(self, connection: Connection, *, at: float, window_id: str) -> tuple[Limit, ...]:
         """The limits set by command; part of the caller's immediate transaction.
@@ -60,8 +61,7 @@ class LimitsMirror:
                 self.notices.append("The ledger had lost your budgets; they are in force again as they were.")
         limits = read_limits(connection)
         if self._seen is None or self._seen.seq != newest:
-            with suppress(OSError):
-                self._write(_Copy(newest, limits))
+            self._follow(_Copy(newest, limits))
         return limits
 
     def last_known(self) -> tuple[Limit, ...]:
@@ -76,6 +76,19 @@ class LimitsMirror:
                 f"The copy of your budgets, {self._path}, cannot be read; mend it or delete it."
             ) from error
         return found.limits if found is not None else ()
+
+    def _follow(self, copy: _Copy) -> None:
+        try:
+            self._write(copy)
+        except OSError as error:
+            if not self._failing:
+                self.notices.append(
+                    f"The copy of your budgets, {self._path}, cannot be written ({error.strerror}): should the ledger be "
+                    "lost, its budgets are lost too; make room for it."
+                )
+            self._failing = True
+        else:
+            self._failing = False
 
     def _load(self) -> _Copy | None:
         """None where no file is there: no limit was ever set. OSError, ValueError where it is unreadable."""
