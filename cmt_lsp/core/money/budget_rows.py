@@ -29,11 +29,12 @@ _SPENT_BY: dict[BudgetScope, str] = {
     "month": f"{_SPENT} day_sums WHERE day BETWEEN ?1 || '-00' AND ?1 || '-99'",
 }
 _HELD = "SELECT coalesce(sum(hold_nano), 0) FROM attempts WHERE state IN ('reserved', 'streaming')"
+# The sign keeps SQLite to the index of the few live rows: by that of a workspace it read all that was ever asked there.
 _HELD_BY: dict[BudgetScope, str] = {
-    "turn": f"{_HELD} AND turn_id = ?",
-    "session": f"{_HELD} AND session_id = ?",
-    "window": f"{_HELD} AND window_id = ?",
-    "workspace": f"{_HELD} AND workspace = ?",
+    "turn": f"{_HELD} AND +turn_id = ?",
+    "session": f"{_HELD} AND +session_id = ?",
+    "window": f"{_HELD} AND +window_id = ?",
+    "workspace": f"{_HELD} AND +workspace = ?",
     # A turn is charged to the day it began in; until it has ended it is held in every period.
     "day": f"{_HELD} AND ? <> ''",
     "month": f"{_HELD} AND ? <> ''",

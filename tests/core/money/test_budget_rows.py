@@ -282,3 +282,17 @@ def test_all_budgets_that_are_due_are_told_in_their_order(ledger: sqlite3.Connec
     ]  # fmt: skip
     sentences = due_warnings(ledger, states, at=2.0)
     assert [sentence.split()[0] for sentence in sentences] == ["Turn", "Window", "Month"]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_hold_is_looked_up_among_the_live_attempts_alone(
+    ledger: sqlite3.Connection, scope: BudgetScope
+) -> None:
+    """So that a budget check costs the same after a million attempts."""
+    statements: list[str] = []
+    ledger.set_trace_callback(statements.append)
+    state_of(ledger, scope)
+    ledger.set_trace_callback(None)
+
+    (held,) = [statement for statement in statements if "hold_nano" in statement]
+    assert "attempts_live" in str(ledger.execute(f"EXPLAIN QUERY PLAN {held}").fetchall())
