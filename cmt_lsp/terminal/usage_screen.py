@@ -63,7 +63,7 @@ def show_totals(screen: Console, rows: Sequence[Row]) -> None:
     digits = decimals_for(row.figures.cost for row in rows)
     found = [row.figures for row in rows]
     columns = [
-        Column("=", [row.name for row in rows]),
+        Column("days", [row.name for row in rows]),
         Column(">cost", [spent(one, digits) for one in found]),
         Column(">saved", [usd(one.saved, digits) for one in found], 2),
         Column(">requests", [f"{one.requests:,}" for one in found], 1),
