@@ -132,12 +132,12 @@ def origin_of(record: BatchRecord) -> Origin:
 def body_of(record: BatchRecord, plan: BatchPlan, limits: Sequence[int]) -> bytes:
     """What is posted, each answer with its limit; BadParamsError over the size that the endpoint takes."""
     parts: list[bytes] = []
-    size = 0
+    size = len(_FRAME) - 1
     for index, (planned, limit) in enumerate(zip(plan.requests, limits, strict=True)):
         request = replace(planned.request, max_tokens=limit)
         parts.append(encode({"custom_id": record.custom_id(index), "params": request.body(stream=False)}))
         size += len(parts[-1]) + 1
-        if size + len(_FRAME) > MOST_BYTES:
+        if size > MOST_BYTES:
             raise BadParamsError(
                 f"The batch is larger than {MOST_BYTES // 2**20} MB from prompt {index + 1} on; split it."
             )
