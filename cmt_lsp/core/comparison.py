@@ -40,8 +40,8 @@ def drafts_of(
     drafts = [draft_of(replace(request, model=model), session_model, settings, today) for model in models]
     named: dict[str, str] = {}
     for asked, draft in zip(models, drafts, strict=True):
-        same = named.setdefault(_identity(draft.model), asked)
-        if same is not asked:
+        same, named[_identity(draft.model)] = named.get(_identity(draft.model)), asked
+        if same is not None:
             twice = f"{asked} twice" if same == asked else f"one model twice, as {same} and as {asked}"
             raise BadParamsError(f"models names {twice}; name each model once.")
     return drafts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 READABLE = 44  # columns; narrower columns of prose tire the eye, so that fewer stand side by side
 LOWEST, HIGHEST = 3, 12  # lines of an answer that a panel shows while it comes
-ENDS = {"end_turn": "", "stop_sequence": ""}  # what needs no word
+USUAL = ("end_turn", "stop_sequence")  # ends that need no word
 
 T = TypeVar("T")
 
@@ -50,8 +51,9 @@ class Race:
         if self._screen is not None:
             from rich.live import Live
 
+            picture = partial(self._picture, self._screen)
             self._live = Live(
-                get_renderable=self._picture, console=self._screen, refresh_per_second=12, transient=True
+                get_renderable=picture, console=self._screen, refresh_per_second=12, transient=True
             )
             self._live.start()
         return self
@@ -87,31 +89,31 @@ class Race:
         """All of them are being stopped."""
         self._stopping = True
 
-    def _picture(self) -> RenderableType:
+    def _picture(self, screen: Console) -> RenderableType:
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
-        if self._screen is None or not self._names:
+        if not self._names:
             return Text(Wait("starting").line(time.monotonic() - self._since), "dim")
-        rows = rows_of(list(self._names), self._screen.width)
-        height = min(HIGHEST, max(LOWEST, (self._screen.height - 1) // len(rows) - 2))
+        rows = rows_of(list(self._names), screen.width)
+        height = min(HIGHEST, max(LOWEST, (screen.height - 1) // len(rows) - 2))
         shown: list[RenderableType] = []
         for row in rows:
             grid = Table.grid(expand=True)
             for _ in row:
                 grid.add_column(ratio=1)
-            width = self._screen.width // len(row) - 4
-            grid.add_row(*(self._panel(turn, width, height) for turn in row))
+            width = screen.width // len(row) - 4
+            grid.add_row(*(self._panel(screen, turn, width, height) for turn in row))
             shown.append(grid)
         return Group(*shown)
 
-    def _panel(self, turn: str, width: int, height: int) -> RenderableType:
+    def _panel(self, screen: Console, turn: str, width: int, height: int) -> RenderableType:
         from rich.panel import Panel
         from rich.text import Text
 
         line = self._line(turn)
-        wrapped = Text(self._texts[turn].strip("\n")).wrap(self._screen_or_fail(), max(10, width))
+        wrapped = Text(self._texts[turn].strip("\n")).wrap(screen, max(10, width))
         shown = Text("\n").join(wrapped[-(height - bool(line)) :])
         if line:
             told = Text(line, "dim italic")
@@ -130,11 +132,6 @@ class Race:
             wait, since = self._waits[turn]
             return wait.line(time.monotonic() - since)
         return ""
-
-    def _screen_or_fail(self) -> Console:
-        if self._screen is None:
-            raise AssertionError("a picture is drawn on a screen")
-        return self._screen
 
 
 def print_answers(screen: Console, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -173,7 +170,7 @@ def _answer(row: Mapping[str, Any]) -> Text:
     shown = Text(clean(row.get("text", "")).strip("\n"))
     if (error := row.get("error")) is not None:
         shown.append("\n" if shown else "").append(one_line(error["message"]), "red")
-    elif row["stopReason"] not in ENDS:
+    elif row["stopReason"] not in USUAL:
         shown.append("\n" if shown else "").append(f"[{_end(row)}]", "dim italic")
     return shown
 
@@ -182,7 +179,10 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One line for each model; what is least is set in bold."""
     from rich.text import Text
 
-    made = table("=model", ">in", ">cached", ">out", ">cost", ">first text", ">total", "end")
+    odd = any(row["stopReason"] not in USUAL for row in rows)
+    made = table(
+        "=model", ">in", ">cached", ">out", ">cost", ">first text", ">total", *(["end"] if odd else [])
+    )
     usages, costs, times = ([row.get(part, {}) for row in rows] for part in ("usage", "cost", "timing"))
     least_cost = _least(rows, lambda row: row["cost"].get("nanoUsd"))
     least_first = _least(rows, lambda row: row["timing"].get("firstTokenMs"))
@@ -198,9 +198,8 @@ def _figures(rows: Sequence[Mapping[str, Any]]) -> Table:
             Text(str(cost["display"]), "bold" if row is least_cost else ""),
             Text("" if first is None else seconds(first), "bold" if row is least_first else ""),
             Text(seconds(timing["totalMs"]), "bold" if row is least_total else ""),
-            Text(_end(row), "" if row["stopReason"] in ENDS else "yellow"),
         ]
-        made.add_row(*cells)
+        made.add_row(*cells, *([Text(_end(row), "yellow")] if odd else []))
     return made
 
 
@@ -208,9 +207,10 @@ def _least(
     rows: Sequence[Mapping[str, Any]], figure: Callable[[Mapping[str, Any]], int | None]
 ) -> Mapping[str, Any] | None:
     """The row whose figure is the least among whole answers; None where there is nothing to compare."""
-    known = [row for row in rows if row["stopReason"] in ENDS and figure(row) is not None]
+    known = [row for row in rows if row["stopReason"] in USUAL and figure(row) is not None]
     return min(known, key=lambda row: figure(row) or 0) if len(known) > 1 else None
 
 
 def _end(row: Mapping[str, Any]) -> str:
-    return str(row["stopReason"]).replace("_", " ")
+    reason = str(row["stopReason"])
+    return "" if reason in USUAL else reason.replace("_", " ")
