@@ -13,6 +13,7 @@ from cmt_lsp.api.cache_plan import (
     Block,
     Breakpoint,
     PlannedPrompt,
+    Wish,
     as_blocks,
     last_markable,
     marked,
@@ -88,10 +89,18 @@ class CacheManager:
         enabled: bool,
         *,
         pinned: Sequence[Mapping[str, Any]] = (),
+        wish: Wish = "auto",
     ) -> PlannedPrompt:
-        """`plan_prompt` at this moment."""
+        """`plan_prompt` at this moment; `wish` forces one lifetime, or no marks."""
         return plan_prompt(
-            system, history, new_content, model, enabled=enabled, pinned=pinned, planned_at=self._clock()
+            system,
+            history,
+            new_content,
+            model,
+            enabled=enabled,
+            pinned=pinned,
+            wish=wish,
+            planned_at=self._clock(),
         )
 
     def verdict(

@@ -6,7 +6,7 @@ most 20 blocks back, and below a model's minimum nothing is cached.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _TOKENS_PER_5_BYTES = 2
 _TOKENS_PER_IMAGE = 4784
 
 Block: TypeAlias = "dict[str, Any]"
+Lifetime: TypeAlias = Literal["5m", "1h"]
+Wish: TypeAlias = Literal["auto", "5m", "1h", "off"]
+"""What the person wants of the cache: our choice, one lifetime for every mark, or no marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Breakpoint:
     segment: Literal["system", "pinned", "history", "newest"]
     message: int
     block: int
+    lifetime: Lifetime = "5m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,10 @@ class PlannedPrompt:
     fingerprint: Fingerprint
     planned_at: float
     """Seconds since the epoch; taken as the time of the cache look-up."""
+    lifetime: Lifetime | None = None
+    """The longest lifetime of any mark; None where nothing is marked."""
+    reason: str = ""
+    """Why these marks, with the break-even, in one sentence."""
 
 
 def plan_prompt(
@@ -68,6 +76,7 @@ def plan_prompt(
     enabled: bool,
     planned_at: float,
     pinned: Sequence[Mapping[str, Any]] = (),
+    wish: Wish = "auto",
 ) -> PlannedPrompt:
     """Lay out a prompt and mark it: end of system, of pinned context, of the previous turn, and the newest block.
 
@@ -86,22 +95,43 @@ def plan_prompt(
         tuple(_digest(message) for message in (*earlier, newest)),
     )
     messages = _with_pinned([*earlier, newest], pinned_blocks)
-    chosen = _breakpoints(system_blocks, messages, len(pinned_blocks), model) if enabled else ()
+    enabled = enabled and wish != "off"
+    lifetime: Lifetime = "1h" if wish == "1h" else "5m"
+    chosen = _breakpoints(system_blocks, messages, len(pinned_blocks), model, lifetime) if enabled else ()
     for mark in chosen:
         blocks = system_blocks if mark.segment == "system" else messages[mark.message]["content"]
-        blocks[mark.block] = marked(blocks[mark.block])
+        blocks[mark.block] = marked(blocks[mark.block], mark.lifetime)
     return PlannedPrompt(
-        tuple(system_blocks) or None, tuple(messages), chosen, enabled, fingerprint, planned_at
+        tuple(system_blocks) or None,
+        tuple(messages),
+        chosen,
+        enabled,
+        fingerprint,
+        planned_at,
+        lifetime if chosen else None,
+        _reason(wish, chosen, enabled=enabled),
     )
 
 
+def _reason(wish: Wish, chosen: Sequence[Breakpoint], *, enabled: bool) -> str:
+    if not enabled:
+        return "caching is off"
+    if not chosen:
+        return "the prompt is too short to be cached"
+    return f"{chosen[0].lifetime} as asked" if wish != "auto" else "5m"
+
+
 def _breakpoints(
-    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], pinned: int, model: Model | None
+    system: Sequence[Block],
+    messages: Sequence[Mapping[str, Any]],
+    pinned: int,
+    model: Model | None,
+    lifetime: Lifetime,
 ) -> tuple[Breakpoint, ...]:
     minimum = model.cache_minimum if model else 0
     marks: dict[tuple[int, int], Breakpoint] = {}
     for mark in _candidates(system, messages, pinned):
-        marks.setdefault((mark.message, mark.block), mark)
+        marks.setdefault((mark.message, mark.block), replace(mark, lifetime=lifetime))
     return tuple(mark for mark in marks.values() if _is_long_enough(system, messages, mark, minimum))
 
 
@@ -226,8 +256,10 @@ def _unmarked(block: Mapping[str, Any]) -> Block:
     return copy
 
 
-def marked(block: Mapping[str, Any]) -> Block:
-    return {**block, "cache_control": {"type": "ephemeral"}}
+def marked(block: Mapping[str, Any], lifetime: Lifetime = "5m") -> Block:
+    """A copy with a mark; five minutes are the endpoint's default and not spelled out."""
+    ttl = {} if lifetime == "5m" else {"ttl": lifetime}
+    return {**block, "cache_control": {"type": "ephemeral", **ttl}}
 
 
 def _digest(value: object) -> int:
