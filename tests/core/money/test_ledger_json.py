@@ -38,7 +38,8 @@ STATES = ("reserved", "streaming", "done", "cancelled", "failed", "truncated", "
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 counts = st.integers(0, 10**9)
-money = st.integers(-(10**15), 10**15)
+money = st.integers(0, 10**15)
+savings = st.integers(-(10**15), 10**15)
 moments = st.floats(0, 4e9)
 rows = st.fixed_dictionaries(
     {
@@ -49,7 +50,7 @@ rows = st.fixed_dictionaries(
         "ended_at": st.none() | moments, "state": st.sampled_from(STATES),
         "input_tokens": counts, "cache_creation_5m_input_tokens": counts, "cache_creation_1h_input_tokens": counts,
         "cache_read_input_tokens": counts, "output_tokens": counts, "thinking_tokens": st.none() | counts,
-        "usage_estimated": st.integers(0, 1), "nano_usd": st.none() | money, "saved_nano_usd": st.none() | money,
+        "usage_estimated": st.integers(0, 1), "nano_usd": st.none() | money, "saved_nano_usd": st.none() | savings,
         "price_row": st.none() | names, "cost_estimated": st.integers(0, 1), "hold_nano": counts,
         "override": st.none() | names, "machine": names, "pid": counts,
         "pid_started": st.floats(allow_nan=False, allow_infinity=False),
@@ -213,6 +214,8 @@ def document(entries: list[Row], version: int = 2) -> str:
         ("cost must be an object", {"cost": 5}),
         ("nano_usd is missing", {"cost": {"saved_nano_usd": 1}}),
         ("nano_usd must be a whole number of nano", {"cost": {"nano_usd": 1.0}}),
+        ("nano_usd must be a whole number of nano", {"cost": {"nano_usd": -1}}),
+        ("output_tokens must be a whole number", {"output_tokens": 10**12 + 1}),
         ("turn must be a text", {"turn": "x" * 40_000}),
         ("window must be a text", {"window": 7}),
     ],
