@@ -181,7 +181,7 @@ def fit(claims: Sequence[Claim], budgets: Mapping[str, Sequence[BudgetState]]) -
     cap = _largest_cap(demands, wanted)
     if cap < wanted and cap < FLOOR_TOKENS:
         return Refusal(_refusal_sentence(demands, min(wanted, FLOOR_TOKENS)))
-    limits = tuple(claim.max_tokens if claim.override else min(claim.max_tokens, cap) for claim in claims)
+    limits = tuple(_limit(claim, cap) for claim in claims)
     holds = tuple(
         claim.ceiling.of(limit) if claim.ceiling else 0 for claim, limit in zip(claims, limits, strict=True)
     )
@@ -204,14 +204,15 @@ class _Demand:
         return next((claim.model for claim in self.free if claim.ceiling is None), None)
 
     def cost(self, cap: int) -> int:
-        return sum(
-            claim.ceiling.of(claim.max_tokens if claim.override else min(claim.max_tokens, cap))
-            for claim in self.claims
-            if claim.ceiling is not None
-        )
+        return sum(claim.ceiling.of(_limit(claim, cap)) for claim in self.claims if claim.ceiling is not None)
 
     def holds(self, cap: int) -> bool:
         return not self.free or (cap >= 0 and self.cost(cap) <= self.budget.room_nano)
+
+
+def _limit(claim: Claim, cap: int) -> int:
+    """The limit of one answer under a common one, which an override passes."""
+    return min(claim.max_tokens, cap) if claim.override is None else claim.max_tokens
 
 
 def _demands(claims: Sequence[Claim], budgets: Mapping[str, Sequence[BudgetState]]) -> list[_Demand]:

@@ -302,9 +302,10 @@ def test_a_budget_that_is_overspent_has_nothing_left_rather_than_less() -> None:
     assert "the day budget of $1.00 has $0.00 left" in refused.message
 
 
-def test_an_override_passes_every_budget_and_is_held_all_the_same() -> None:
-    assert under(budget(1), claims=[claim(override="release day")]) == Fit((1_000,), (2 * USD,), None)
-    assert under(budget(1), claims=[claim(override="release day", priced=False)]) == Fit((1_000,), (0,), None)
+@pytest.mark.parametrize("reason", ["release day", ""])
+def test_an_override_passes_every_budget_and_is_held_all_the_same(reason: str) -> None:
+    assert under(budget(1), claims=[claim(override=reason)]) == Fit((1_000,), (2 * USD,), None)
+    assert under(budget(1), claims=[claim(override=reason, priced=False)]) == Fit((1_000,), (0,), None)
 
 
 def test_an_override_leaves_less_for_the_others() -> None:
@@ -329,7 +330,7 @@ some_claims = st.lists(
         lambda ceiling, tokens, override: (ceiling, tokens, override),
         st.one_of(st.none(), ceilings, ceilings, ceilings, ceilings),
         st.sampled_from([0, 1, 100, 255, 256, 257, 400, 700]),
-        st.sampled_from([None, None, None, "because"]),
+        st.sampled_from([None, None, None, "because", ""]),
     ),
     max_size=4,
 )
@@ -348,7 +349,7 @@ def oracle(
         return None
     wanted = max((each.max_tokens for each in claims if each.override is None), default=0)
     for common in range(wanted, -1, -1):
-        given_out = [e.max_tokens if e.override else min(e.max_tokens, common) for e in claims]
+        given_out = [min(e.max_tokens, common) if e.override is None else e.max_tokens for e in claims]
         holds = [e.ceiling.of(m) if e.ceiling else 0 for e, m in zip(claims, given_out, strict=True)]
         if all(
             state.spent_nano + state.held_nano + sum(h for e, h in zip(claims, holds, strict=True) if state in budgets[e.attempt_id])
