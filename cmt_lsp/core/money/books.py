@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCK_SECONDS = 5.0
-"""How long a lock of another process is waited for, from the moment the job was handed in."""
 _AT_LEAST_PER_SECOND = 2000
 """Entries that even a slow disk books in one transaction; a batch has up to 100,000."""
 
@@ -77,6 +75,8 @@ class Books:
     patience: float
     clock: Callable[[], float]
     zone: tzinfo | None
+    lock_seconds: float = 5.0
+    """How long a lock of another process is waited for, from the moment a job was handed in."""
     settings: tuple[Limit, ...] = ()
     """The limits of the settings; only they and those of the person can be in force."""
     running: dict[str, Opening] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Books:
 
     def write(self, change: Callable[[Connection], T]) -> Future[T]:
         """Run `change` in a transaction of its own; nothing is kept of it where that fails."""
-        landed = self.store.write(change, keep=False, wait=LOCK_SECONDS)
+        landed = self.store.write(change, keep=False, wait=self.lock_seconds)
         landed.add_done_callback(self._when_written)
         return landed
 
@@ -174,7 +174,7 @@ class Books:
             self.limits(connection, place)
             return Mended(close_orphans(connection, place.moment.at), refused)
 
-        landed = self.store.write(change, keep=False, wait=LOCK_SECONDS)
+        landed = self.store.write(change, keep=False, wait=self.lock_seconds)
         landed.add_done_callback(lambda done: self.keeper.soon(partial(self._mended, outcome, batch, done)))
 
     def renew(self) -> None:

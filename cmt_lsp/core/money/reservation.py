@@ -13,7 +13,6 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money import booking
 from cmt_lsp.core.money.attempt import Expected, Granted
 from cmt_lsp.core.money.booking import Booking
-from cmt_lsp.core.money.books import LOCK_SECONDS
 from cmt_lsp.core.money.budget import Refusal
 from cmt_lsp.core.money.entry import Closing, opening_of
 from cmt_lsp.core.money.orphans import close_orphans
@@ -51,7 +50,7 @@ class Reservation:
         landed.add_done_callback(self._when_landed)
         patience = self._books.patience_for(len(self._claims))
         self._books.keeper.watch(landed, max(0.0, patience - waited), self._rescue)
-        self._books.keeper.watch(landed, LOCK_SECONDS + patience, self._give_up)
+        self._books.keeper.watch(landed, self._books.lock_seconds + patience, self._give_up)
 
     def release(self) -> None:
         """Nobody waits any more: close what was granted, or will be; nothing was sent."""
