@@ -71,10 +71,12 @@ def test_entries_in_any_order_and_any_number_leave_the_same_rows(tmp_path: Path)
     with ledger_file(tmp_path) as connection:
 
         def rows_of(applied: list[Entry]) -> list[tuple[object, ...]]:
-            connection.execute("DELETE FROM attempts")
+            connection.execute("BEGIN")
             booking.apply(connection, applied, MOMENT)
             assert wrong_sums(connection) == 0
-            return [row[1:] for row in connection.execute("SELECT * FROM attempts ORDER BY id")]
+            rows = [row[1:] for row in connection.execute("SELECT * FROM attempts ORDER BY id")]
+            connection.execute("ROLLBACK")
+            return rows
 
         plain = rows_of(entries)
 
