@@ -61,9 +61,9 @@ def _workspace(given: str) -> str:
     if given == "":
         return ""
     path = fs_path(given) if given.startswith("file:") else given
-    if not path or not Path(path).is_absolute():
-        raise BadParamsError("$.id is not a folder; give its absolute path or its file: URI.")
-    return real_path(path) or ""
+    if path and Path(path).is_absolute() and "\0" not in path:
+        return real_path(path) or ""
+    raise BadParamsError("$.id is not a folder; give its absolute path or its file: URI.")
 
 
 async def _labels(window: Window, report: UsageReport, group_by: str | None) -> dict[str, str]:
