@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -329,6 +330,19 @@ def test_a_row_of_any_values_is_taken_whole_or_left_out_whole(
     for model in found.models.values():
         for row in model.prices:
             assert min(row.input, row.output, row.write_5m, row.write_1h, row.read) >= 0
+
+
+def test_the_example_of_the_documentation_is_good_and_means_what_it_says(prices: Write) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page.split("## Prices")[1], re.DOTALL)
+    prices(example)
+    assert price_notices(NOW.date()) == ()
+    assert rates("qwen3-coder:30b") == (200, 800, 250, 400, 200)
+    assert rates("claude-opus-5-5", prompt_tokens=200_000) == (3600, 18_000, 4500, 7200, 180)
+    assert rates("claude-opus-5-5", prompt_tokens=200_001) == (7200, 27_000, 9000, 14_400, 360)
+    long = price_in_force("claude-opus-5-5", NOW, 200_001)
+    assert long is not None
+    assert f"`{long.id}`" in page
 
 
 def test_an_old_table_says_so_with_the_place_for_newer_prices(prices: Write) -> None:
