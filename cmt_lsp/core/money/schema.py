@@ -28,9 +28,12 @@ FINAL = "state NOT IN ('reserved', 'streaming')"
 
 
 def _terms(row: str) -> tuple[str, ...]:
-    """What one attempt adds to each column of a sum; `row` is NEW, OLD or the table's name."""
+    """What one attempt adds to each column of a sum; `row` is NEW, OLD or the table's name.
+
+    A reservation that was given back unsent is no request.
+    """
     return (
-        "1",
+        f"({row}.state <> 'cancelled' OR {' + '.join(f'coalesce({row}.{name}, 0)' for name in TOKENS)} > 0)",
         *(f"coalesce({row}.{name}, 0)" for name in TOKENS),
         f"coalesce({row}.nano_usd, 0)",
         f"coalesce({row}.saved_nano_usd, 0)",

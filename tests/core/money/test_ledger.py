@@ -34,7 +34,7 @@ from live_ledger import (
 from cmt_lsp.api.errors import BudgetExceededError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core.money.attempt import Ceiling, Expected, Granted
+from cmt_lsp.core.money.attempt import Ceiling, Expected, Granted, Settlement
 from cmt_lsp.core.money.budget import Limit
 from cmt_lsp.core.money.holder import LEASE_SECONDS, Holder
 from cmt_lsp.core.money.ledger import Ledger
@@ -137,6 +137,19 @@ async def test_the_first_word_of_the_endpoint_makes_the_prompt_exact(ledger: Led
     assert row is not None
     assert (row["state"], row["input_tokens"], row["cache_read_input_tokens"]) == ("streaming", 90, 10)
     assert (await ledger.totals(origin())).turn.requests == 0
+
+
+async def test_a_reservation_that_is_given_back_is_no_request(ledger: Ledger) -> None:
+    await ledger.reserve([claim("a1"), claim("a2"), claim("a3")])
+    free = Cost(0, 0, None, estimated=False)
+    await settle(
+        ledger,
+        Settlement("a1", "cancelled", NOW, Usage(), free),
+        Settlement("a2", "cancelled", NOW, Usage(input_tokens=9, estimated=True), free),
+        Settlement("a3", "failed", NOW, Usage(), free),
+    )
+
+    assert (await ledger.totals(origin())).turn.requests == 2
 
 
 async def test_settling_twice_counts_once_and_the_first_end_stands(ledger: Ledger, tmp_path: Path) -> None:
