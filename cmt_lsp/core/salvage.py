@@ -125,6 +125,7 @@ def _reader(path: Path, *, immutable: bool) -> Connection:
 
     connection = sqlite3.connect(f"file:{quote(str(path))}?immutable={int(immutable)}", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    connection.execute("PRAGMA writable_schema=ON").close()  # else nothing is read of a file that was cut short
     return connection
 
 
