@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import cache
@@ -17,9 +16,10 @@ from cmt_lsp.core.money.attempt import Sums
 from cmt_lsp.core.money.prediction import calibration
 from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL, TOKENS
 from cmt_lsp.core.money.sums import ADDED, sums_of
+from cmt_lsp.core.salvage import one_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cmt_lsp.core.money.prediction import Calibration
     from cmt_lsp.core.store import Connection
@@ -126,7 +126,7 @@ def checked_query(
 def usage_report(connection: Connection, query: UsageQuery) -> UsageReport:
     """Sum the attempts in a final state, all as of one moment; those that still run are not spent yet."""
     chosen = _selection(query)
-    with _one_moment(connection):
+    with one_moment(connection):
         quality = calibration(connection, query.scope, query.key, query.first_day, query.last_day)
         total = _parts(connection, chosen).get((), _NOTHING)
         if query.group_by is None:
@@ -180,16 +180,6 @@ def _selection(query: UsageQuery) -> _Selection:
     terms += [(f"day {sign} ?", day) for sign, day in days if day is not None]
     where = " AND ".join(("requests > 0", *(term for term, _ in terms)))
     return _Selection(sums, sessions, where, tuple(value for _, value in terms))
-
-
-@contextmanager
-def _one_moment(connection: Connection) -> Iterator[None]:
-    """One view of the file for several statements, whatever other windows book meanwhile."""
-    connection.execute("BEGIN").close()
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK").close()
 
 
 def _dearest(connection: Connection, chosen: _Selection, group: Grouping, limit: int) -> list[str]:
