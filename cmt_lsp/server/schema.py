@@ -58,7 +58,8 @@ def class_schema(cls: Any) -> dict[str, Any]:
         "description": (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "),
         "type": "object",
         "properties": {
-            wire_name(f.name): _field_schema(hints[f.name], required=f.default is attrs.NOTHING) for f in fields
+            wire_name(f.name): _field_schema(hints[f.name], required=f.default is attrs.NOTHING)
+            for f in fields
         },
         "additionalProperties": False,
     }
