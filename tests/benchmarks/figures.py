@@ -21,11 +21,14 @@ class Scale:
     streams: int
     turns: int
     requests: int
+    ledger_rows: int
     seconds: float
 
 
-FULL = Scale(share=1.0, deltas=20_000, streams=64, turns=1000, requests=100, seconds=35.0)
-SMALLEST = Scale(share=0.0, deltas=200, streams=4, turns=3, requests=10, seconds=20.0)
+FULL = Scale(
+    share=1.0, deltas=20_000, streams=64, turns=1000, requests=100, ledger_rows=1_000_000, seconds=35.0
+)
+SMALLEST = Scale(share=0.0, deltas=200, streams=4, turns=3, requests=10, ledger_rows=2_000, seconds=20.0)
 
 
 @dataclass(frozen=True, slots=True)

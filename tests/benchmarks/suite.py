@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import cold_question, delta_rate, first_text, many_streams, memory, round_trip, start
+from . import cold_question, delta_rate, first_text, ledger_size, many_streams, memory, round_trip, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,4 +36,5 @@ SUITE = (
     _benchmark("many", "Many streams", many_streams),
     _benchmark("memory", "Memory", memory),
     _benchmark("trip", "Round trip", round_trip),
+    _benchmark("ledger", "Ledger", ledger_size),
 )
