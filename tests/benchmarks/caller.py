@@ -79,9 +79,46 @@ def client(url: str) -> Way:
 def core(_url: str) -> Way:
     """Our sessions, without an editor; a new session for each question. The address comes with the environment."""
     from cmt_lsp.core.session_manager import APISessionManager
-    from cmt_lsp.core.turn import AnswerText, TurnEvent, TurnRequest
 
-    manager = APISessionManager()
+    return _with_sessions(APISessionManager())
+
+
+def unbooked(_url: str) -> Way:
+    """The same without bookkeeping: a stand-in lets every attempt pass at once and keeps nothing."""
+    from cmt_lsp.core.session_manager import APISessionManager
+
+    return _with_sessions(APISessionManager(ledger=_no_ledger()))
+
+
+def _no_ledger() -> Any:
+    from concurrent.futures import Future
+
+    from cmt_lsp.core.money.attempt import Expected, Granted, Settled
+
+    class NoLedger:
+        """What a turn asks of a ledger, answered without one."""
+
+        def use_limits(self, _limits: object) -> None: ...
+
+        def streaming(self, *_entry: object) -> None: ...
+
+        async def reserve(self, claims: Any) -> tuple[Granted, ...]:
+            expected = Expected(100, False, 800, 4000, "a first guess", 3.5)
+            return tuple(Granted(claim.attempt_id, claim.max_tokens, 0, expected) for claim in claims)
+
+        def settle(self, _settlements: object) -> Future[Settled]:
+            done: Future[Settled] = Future()
+            done.set_result(Settled(True))
+            return done
+
+        async def sums_by_session(self, _ids: object) -> dict[str, Any]:
+            return {}
+
+    return NoLedger()
+
+
+def _with_sessions(manager: Any) -> Way:
+    from cmt_lsp.core.turn import AnswerText, TurnEvent, TurnRequest
 
     async def texts(session_id: str, question: str) -> AsyncIterator[str]:
         heard: asyncio.Queue[str | None] = asyncio.Queue()
@@ -141,7 +178,7 @@ async def _serve(way: Way) -> None:
         sys.stdout.flush()
 
 
-WAYS = {"raw": raw, "sdk": sdk, "client": client, "core": core}
+WAYS = {"raw": raw, "sdk": sdk, "client": client, "unbooked": unbooked, "core": core}
 
 if __name__ == "__main__":
     asyncio.run(_serve(WAYS[sys.argv[1]](sys.argv[2])))
