@@ -220,7 +220,7 @@ def _failed_record(asking: Asking, plan: PlannedTurn) -> TurnRecord:
     place = asking.place
     ending = Ending("error", None, Usage(), ())
     record = record_of(place, plan, asking.flight, ending, _NOT_CACHED, asking.meter.spent)
-    return replace(record, in_history=False, notices=(*place.notices, *plan.notices))
+    return replace(record, notices=(*place.notices, *plan.notices))
 
 
 def _after(count: int, then: Callable[[], None]) -> Callable[[], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from live_turns import Listener, ask, new_session, start
+from PIL import Image
 
 from cmt_lsp.api.errors import (
     BadImageError,
@@ -184,6 +186,22 @@ async def test_five_models_get_the_same_frozen_context_each_within_its_own_limit
     assert [model for model in FIVE if "output_config" in sent[model]] == [SONNET, OPUS, HAIKU]
     assert "64000" in " ".join(rows[3].notices)
     assert rows[0].notices == ()
+
+
+async def test_an_image_is_as_large_as_the_sharpest_model_can_use_whatever_the_order(
+    manager: APISessionManager, simulator: Simulator, tmp_path: Path
+) -> None:
+    picture = tmp_path / "large.png"
+    Image.new("RGB", (2000, 1000), "navy").save(picture)
+    session = await new_session(manager)
+
+    await compared(manager, session, "claude-haiku-4-5", SONNET, images=(ImageSource(path=picture),))
+
+    sizes = set()
+    for body in bodies(simulator).values():
+        data = base64.b64decode(body["messages"][0]["content"][0]["source"]["data"])
+        sizes.add(Image.open(io.BytesIO(data)).size)
+    assert sizes == {(2000, 1000)}
 
 
 async def test_a_models_own_thinking_of_the_history_goes_to_it_alone(
@@ -387,13 +405,19 @@ async def test_a_listener_that_fails_costs_no_answer(
     assert all(row.text for row in await comparison.rows())
 
 
+@pytest.fixture
+def in_the_way(state_dir: Path) -> Path:
+    """A file where the state folder should be."""
+    state_dir.write_text("in the way")
+    return state_dir
+
+
 async def test_answers_are_shown_though_they_cannot_be_saved_and_are_saved_later(
-    manager: APISessionManager, simulator: Simulator, state_dir: Path
+    in_the_way: Path, manager: APISessionManager, simulator: Simulator
 ) -> None:
     session = await new_session(manager)
-    take_away(state_dir)
     comparison_id, rows = await compared(manager, session, SONNET, OPUS)
-    bring_back(state_dir)
+    await asyncio.to_thread(in_the_way.unlink)
 
     assert all("not saved: " in " ".join(row.notices) for row in rows)
     assert all(row.text for row in rows)
@@ -402,14 +426,36 @@ async def test_answers_are_shown_though_they_cannot_be_saved_and_are_saved_later
     assert [turn.text for turn in (await manager.get(session))[1]] == [rows[1].text]
 
 
-def take_away(state_dir: Path) -> None:
-    state_dir.rename(state_dir.with_name("away"))
-    state_dir.write_text("in the way")
+async def test_answers_find_their_way_into_a_file_that_took_the_place_of_a_deleted_one(
+    manager: APISessionManager, simulator: Simulator, state_dir: Path
+) -> None:
+    simulator.fail_next(*[Fault.stall()] * 2)
+    session = await new_session(manager)
+    comparison, _ = compare(manager, session, SONNET, OPUS)
+    await simulator.stalled(1)
+    await asyncio.to_thread((state_dir / "sessions.sqlite3").unlink)
+    simulator.release()
+    rows = await comparison.rows()
+
+    assert all(row.notices == () for row in rows)
+    restarted = APISessionManager()
+    assert (await restarted.choose(session, comparison.record.id, OPUS)).turns == 1
+    await restarted.aclose()
 
 
-def bring_back(state_dir: Path) -> None:
-    state_dir.unlink()
-    state_dir.with_name("away").rename(state_dir)
+async def test_what_is_told_in_debug_logs_holds_no_question(
+    manager: APISessionManager, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    simulator.reply_with("CANARY-ANSWER", "CANARY-ANSWER")
+    simulator.fail_next(Fault.status(529, retry_after=0))
+    asyncio.get_running_loop().set_debug(True)
+    asyncio.get_running_loop().slow_callback_duration = 0.0
+
+    await compared(manager, await new_session(manager), SONNET, OPUS, NOBODY, text="CANARY-QUESTION")
+
+    assert "CANARY" not in caplog.text
+    assert "sk-test-key" not in caplog.text
 
 
 # One at a time
@@ -535,6 +581,9 @@ async def test_cancelled_at_once_nothing_is_sent_booked_or_kept(
 
     assert [row.stop_reason for row in rows] == ["cancelled", "cancelled"]
     assert [row.notices for row in rows] == [("Stopped before anything was sent; nothing is kept.",)] * 2
+    assert comparison.prepared is not None
+    await asyncio.wait({comparison.prepared}, timeout=5)
+    assert comparison.prepared.cancelled()
     assert not simulator.requests
     await ask(manager, session)
     assert rows_in(state_dir, "SELECT * FROM comparisons") == []
@@ -551,7 +600,7 @@ async def test_one_cancelled_at_once_the_others_are_asked(
 
     assert [row.stop_reason for row in rows] == ["end_turn", "cancelled", "end_turn"]
     assert sorted(bodies(simulator)) == sorted([SONNET, HAIKU])
-    assert live_attempts(state_dir) == []
+    assert sorted(row[1] for row in attempts(state_dir)) == sorted([SONNET, HAIKU])
 
 
 @pytest.mark.campaign
@@ -581,8 +630,8 @@ async def test_cancelled_at_any_moment_every_hold_is_freed_and_every_model_has_a
         for place, row in enumerate(rows):
             allowed = ("end_turn", "cancelled") if place in stopped else ("end_turn",)
             assert row.stop_reason in allowed
-        assert live_attempts(state_dir) == []
         await ask(manager, session)
+        assert live_attempts(state_dir) == []
 
 
 # Budgets
@@ -692,6 +741,20 @@ async def test_the_chosen_answer_is_the_next_turn_and_books_nothing(
     )
     assert [block["type"] for block in sent[3]["content"]] == ["thinking", "text"]
     assert len((await manager.get(session))[1]) == 3
+
+
+async def test_what_a_chosen_answer_left_in_the_prompt_cache_is_expected_of_the_next_turn(
+    manager: APISessionManager, simulator: Simulator
+) -> None:
+    session = await new_session(manager, system_prompt="Be brief. " * 2000)
+    comparison_id, _ = await compared(manager, session, SONNET, OPUS)
+    await manager.choose(session, comparison_id, SONNET)
+
+    result = await ask(manager, session, "go on")
+
+    assert result.cache.state == "hit"
+    assert result.prediction is not None
+    assert result.prediction.cache_state == "warm"
 
 
 async def test_another_window_chooses_after_a_restart(
