@@ -76,10 +76,11 @@ _SUM_TABLES = {"day_sums": _DAY_KEY, "session_sums": _SESSION_KEY}
 
 
 def _counted(key: tuple[str, ...]) -> str:
-    """What a table of sums holds when it is right."""
+    """What a table of sums holds when it is right, but for rows of nothing but zeros: all was given back unsent."""
     keys = ", ".join(key)
-    sums = ", ".join(f"sum({term})" for term in _terms("attempts"))
-    return f"SELECT {keys}, {sums} FROM attempts WHERE {FINAL} GROUP BY {keys}"  # noqa: S608  names of this file
+    added = [f"sum({term})" for term in _terms("attempts")]
+    some = " OR ".join(f"{term} <> 0" for term in added)
+    return f"SELECT {keys}, {', '.join(added)} FROM attempts WHERE {FINAL} GROUP BY {keys} HAVING {some}"  # noqa: S608
 
 
 def _wrong(table: str, key: tuple[str, ...]) -> str:
