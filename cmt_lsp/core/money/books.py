@@ -155,8 +155,8 @@ class Books:
         path = self.spool.append(entries)
         reason = str(error) if error is not None else "The ledger does not answer in time."
         if path is None:
-            return f"{reason} What was used is recorded in memory only; keep this window open until that is mended."
-        return f"{reason} What was used is recorded in {path} and is booked as soon as the ledger works."
+            return f"{reason} What this costs is kept in memory only: leave this window open until that is mended."
+        return f"{reason} What this costs is kept in {path} and is booked as soon as the ledger works."
 
     # What comes round
 
@@ -165,9 +165,13 @@ class Books:
 
         The outcome is how many attempts of dead processes were closed.
         """
-        self.spool.adopt()
-        batch = self.spool.take()
-        place = self.place()
+        try:
+            place = self.place()
+            self.spool.adopt()
+            batch = self.spool.take()
+        except Exception as error:
+            refuse(outcome, error)
+            raise
 
         def change(connection: Connection) -> Mended:
             refused = booking.apply_each(connection, batch.entries, place.moment)

@@ -190,7 +190,7 @@ class Ledger:
         It keeps all windows from booking for as long as it runs, so that a long one comes in pieces.
         """
         self._begin()
-        return self._store.submit(job)
+        return self._store.submit(job, wait=self._books.lock_seconds)
 
     # Keeping it whole
 

@@ -87,7 +87,7 @@ async def test_a_stopped_process_that_holds_the_lock_stops_no_turn(
         both_after = time.monotonic() - began
 
         assert granted.max_tokens == 1000
-        assert "is recorded in" in granted.notices[0]
+        assert "is kept in" in granted.notices[0]
         assert not settled.recorded
         assert reserved_after < 1.0
         assert both_after < 2.0
@@ -315,7 +315,7 @@ def test_a_full_disk_costs_no_turn_and_no_record(tmp_path: Path, disk: Disk) -> 
 
     assert told["spooled"] == 5
     assert told["recorded"] > 5
-    assert "is recorded in" in told["said"]
+    assert "is kept in" in told["said"]
     assert told["requests"] == told["recorded"] + told["spooled"], "all is booked once there is room"
     assert (told["wrong"], told["integrity"], told["states"], told["left"]) == (0, "ok", ["done"], 0)
     assert "What had to wait for the ledger is booked." in told["notices"]
@@ -390,9 +390,9 @@ async def test_where_even_the_spool_fails_memory_keeps_it_and_the_person_is_told
     (granted,) = await ledger.reserve([claim("a1")])
     settled = await settle(ledger, ended("a1"))
 
-    assert "in memory only; keep this window open" in granted.notices[0]
+    assert "in memory only: leave this window open" in granted.notices[0]
     assert not settled.recorded
-    assert "in memory only; keep this window open" in settled.notices[0]
+    assert "in memory only: leave this window open" in settled.notices[0]
     (tmp_path / "state").unlink()
     await one_turn(ledger, "a2")
     await asyncio.wrap_future(ledger.sweep())
