@@ -38,9 +38,9 @@ T = TypeVar("T")
 Connection: TypeAlias = sqlite3.Connection
 BUSY_TIMEOUT_MS = 5000
 FULL_CHECK_BYTES = 16 * 1024 * 1024
-"""Up to this size every index is compared with its table at the start (0.4 s for 16 MB of small rows)."""
+"""Up to this size every index is compared with its table at the start, and every sum with its rows (0.4 s)."""
 QUICK_CHECK_BYTES = 64 * 1024 * 1024
-"""Up to this size every page is (0.2 s for 64 MB); damage in a larger file shows when a bad page is used."""
+"""Up to this size every page is read (0.2 s); damage in a larger file shows when a bad page is used."""
 
 _LEAST_WAIT = 0.05
 """Seconds that even a late job waits for a lock: others hold it for some milliseconds only."""
@@ -168,7 +168,7 @@ class StoreFile:
         return min(longest, max(_LEAST_WAIT, self._until - time.monotonic()))
 
     def _limit_wait(self, connection: Connection) -> None:
-        wanted = int(self._wait() * 1000)
+        wanted = -(-int(self._wait() * 1000) // 50) * 50  # in steps, so that it rarely has to be set
         if wanted != self._busy_ms:
             connection.execute(f"PRAGMA busy_timeout={wanted}").close()
             self._busy_ms = wanted
@@ -308,6 +308,9 @@ class StoreFile:
             saved = salvage(damaged, target, self._schema.tables)
             for statement in self._schema.repair:
                 target.execute(statement).close()
+        check_rows(
+            target, self._schema.audit
+        )  # else every later job would find damage and set another copy aside
         return saved
 
     def _sentence(self, error: Exception) -> str:
