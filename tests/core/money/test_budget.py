@@ -82,6 +82,8 @@ def test_a_limit_is_exactly_the_decimal_that_was_typed(typed: float | None, nano
         (True, "A limit must be a number of US dollars such as 5 or 2.50, not True."),
         ([5], "A limit must be a number of US dollars such as 5 or 2.50, not [5]."),
         ({}, "A limit must be a number of US dollars such as 5 or 2.50, not {}."),
+        ("x" * 38, f"A limit must be a number of US dollars such as 5 or 2.50, not '{'x' * 38}'."),
+        ("x" * 39, f"A limit must be a number of US dollars such as 5 or 2.50, not '{'x' * 36}...."),
         ("x" * 99, f"A limit must be a number of US dollars such as 5 or 2.50, not '{'x' * 36}...."),
         (math.nan, "A limit is a number of US dollars up to a billion, such as 5 or 2.50."),
         (math.inf, "A limit is a number of US dollars up to a billion, such as 5 or 2.50."),
@@ -163,7 +165,8 @@ def test_the_lowest_limit_of_each_budget_holds_whoever_set_it(
 
 
 def test_of_two_equal_limits_the_users_own_holds() -> None:
-    mine, theirs = Limit("day", 5, (10,), "user"), Limit("day", 5, (20,), "settings")
+    mine, theirs = Limit("day", 5, (10,)), Limit("day", 5, (20,), "settings")
+    assert mine.source == "user"
     assert in_force([mine], [theirs]) == (mine,)
 
 
@@ -294,6 +297,18 @@ def test_the_budget_that_is_named_is_the_one_that_is_missed_by_most() -> None:
     refused = under(tight, tighter, claims=[claim()])
     assert isinstance(refused, Refusal)
     assert "the month budget of $0.50 has $0.50 left" in refused.message
+
+
+def test_a_shorter_limit_names_the_budget_that_would_not_bear_one_token_more() -> None:
+    rate, a, b = USD // 1000, claim("a"), claim("b")
+    day = budget(2 * (USD + 500 * rate) + 2 * rate - 1)
+    turn = budget(USD + 501 * rate, scope="turn", key="t")
+
+    fitted = fit([a, b], {"a": [day], "b": [turn, day]})
+
+    assert isinstance(fitted, Fit)
+    assert fitted.max_tokens == (500, 500)
+    assert "the day budget" in str(fitted.notice)
 
 
 def test_a_budget_that_is_overspent_has_nothing_left_rather_than_less() -> None:
