@@ -12,6 +12,8 @@ Grain: TypeAlias = Literal["day", "week", "month"]
 
 MOST_DAYS, MOST_WEEKS = 92, 105
 """Periods of one length that a chart can show before its columns get too thin."""
+LONGEST_NAME = 72
+"""Characters; of a longer name the beginning and the end are shown."""
 FEWEST_PERIODS = 14
 """A chart of a single day would be one enormous column."""
 
@@ -167,12 +169,17 @@ def _is(count: int) -> str:
 
 
 def name_of(group: Mapping[str, Any], by: str) -> str:
-    """What a group is called: a session by its name, a folder below the person's own with ~."""
+    """What a group is called: a session by its name, a folder below the person's own with ~; never very long."""
+    name = str(group["key"])
     if by == "session":
-        return str(group.get("label") or group["key"])
+        name = str(group.get("label") or name)
     if by == "workspace":
-        return short_path(str(group["key"])) if group["key"] else "no workspace"
-    return str(group["key"])
+        name = short_path(name) if name else "no workspace"
+    return (
+        name
+        if len(name) <= LONGEST_NAME
+        else f"{name[: LONGEST_NAME // 3]}…{name[-LONGEST_NAME * 2 // 3 + 1 :]}"
+    )
 
 
 def short_path(path: str) -> str:

@@ -106,11 +106,10 @@ def _content(data: PageData) -> list[Markup | None]:
 
 def _tiles(total: Figures, data: PageData) -> Markup:
     """The totals; the first one is what people open the page for."""
-    digits = decimals_for([total.cost])
+    digits = decimals_for([total.cost, total.saved])
     busy = len(data.whole["groups"])
-    daily = total.cost // busy
-    each = "on one day" if busy == 1 else f"{usd(daily, decimals_for([daily]))} on each of {busy} busy days"
-    saved = usd(total.saved, decimals_for([total.saved]))
+    each = "on one day" if busy == 1 else f"{usd(total.cost // busy, digits)} on each of {busy} busy days"
+    saved = usd(total.saved, digits)
     tiles: list[tuple[str, str, str]] = [
         ("Spent", joined(*signed(spent(total, digits))), each),
         ("Saved by caching", saved, f"{total.hit_ratio:.0%} of prompts read from it"),

@@ -63,11 +63,11 @@ class Palette:
 
     def __init__(self, report: Mapping[str, Any]) -> None:
         """From a report by model, which lists the dearest first."""
-        keys = [group["key"] for group in report.get("groups") or []]
-        self._colours = {key: f"m{place}" for place, key in enumerate(keys[:COLOURS])}
-        self.series = [(colour, key) for key, colour in self._colours.items()]
+        groups = report.get("groups") or []
+        self._colours = {group["key"]: f"m{place}" for place, group in enumerate(groups[:COLOURS])}
+        self.series = [(self._colours[group["key"]], name_of(group, "model")) for group in groups[:COLOURS]]
         """(class, name), the dearest first."""
-        if len(keys) > COLOURS:
+        if len(groups) > COLOURS:
             self.series.append((OTHERS, "other models"))
 
     def of(self, model: str) -> str:

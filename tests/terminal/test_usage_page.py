@@ -21,7 +21,7 @@ from reports import book, book_days, ledger_file, page_data, report
 
 from cmt_lsp.terminal.markup import Markup, element
 from cmt_lsp.terminal.usage_charts import nice_ticks
-from cmt_lsp.terminal.usage_figures import Figures, decimals_for, grain_of, periods, spent, usd
+from cmt_lsp.terminal.usage_figures import Figures, decimals_for, grain_of, name_of, periods, spent, usd
 from cmt_lsp.terminal.usage_page import PageData, render
 
 Element = ET.Element
@@ -434,6 +434,24 @@ def test_money_is_rounded_once_and_a_lower_bound_never_up(
 ) -> None:
     assert usd(nano, decimals) == shown
     assert usd(nano, decimals, floor=True) == floored
+
+
+def test_a_long_name_is_shown_by_its_two_ends() -> None:
+    """A path is known by its last folders, and a short name is left alone."""
+    assert name_of({"key": "/" * 40 + "b" * 40}, "workspace") == "/" * 24 + "…" + "/" * 7 + "b" * 40
+    assert len(name_of({"key": "x" * 5000}, "model")) == 72
+    assert name_of({"key": "x" * 72}, "model") == "x" * 72
+    assert name_of({"key": "s1", "label": "review"}, "session") == "review"
+    assert name_of({"key": "s1"}, "session") == "s1"
+    assert name_of({"key": ""}, "workspace") == "no workspace"
+
+
+def test_a_folder_of_one_s_own_begins_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    names = [name_of({"key": key}, "workspace") for key in ("/home/me", "/home/me/a", "/home/mean/a", "/srv")]
+
+    assert names == ["~", "~/a", "/home/mean/a", "/srv"]
 
 
 def test_a_column_of_money_has_one_number_of_decimals() -> None:
