@@ -386,8 +386,11 @@ async def test_a_refusal_leaves_nothing_behind(
     assert {row[1] for row in attempts(manager)} == {"cancelled"}
     assert spent(manager) == 0
     simulator.batches.rate = math.inf
-    again, _, _ = await batches.submit(order())
-    assert (await batches.status(again.record.id)).record.state == "ended"
+    later = APISessionManager()
+    again, _, _ = await later.batches.submit(order())
+    assert (await later.batches.status(again.record.id)).record.state == "ended"
+    assert later.take_notices() == ()
+    await later.aclose()
 
 
 async def test_an_endpoint_without_batches_is_told_and_nothing_is_held(
