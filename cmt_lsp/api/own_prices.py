@@ -75,13 +75,21 @@ def read_own_prices(path: Path) -> OwnPrices:
 
 def _read(path: Path, notices: list[str]) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(_text(path), parse_float=Decimal)
+        return tomllib.loads(_text(path), parse_float=_number)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = (error.strerror if isinstance(error, OSError) else str(error)) or "it cannot be read"
         notices.append(f"{path} is not used: {why}; mend or remove it.")
         return {}
+
+
+def _number(text: str) -> Decimal:
+    """As it is written; what no Decimal can hold is no number, and costs its row."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return Decimal("NaN")
 
 
 def _text(path: Path) -> str:

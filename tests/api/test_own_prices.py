@@ -137,6 +137,8 @@ def test_a_request_before_every_list_takes_the_first_one_and_is_an_estimate(pric
     prices('[[price]]\nmodel = "mine"\nfrom = 2026-10-01\ninput = 3\noutput = 4\n')
     cost = cost_of("mine", Usage(1), datetime(2026, 9, 1, tzinfo=UTC))
     assert (cost.nano_usd, cost.estimated) == (3000, True)
+    prices('[[price]]\nmodel = "claude-opus-5-5"\nfrom = 2030-01-01\ninput = 3\noutput = 4\n')
+    assert cost_of("claude-opus-5-5", Usage(1), datetime(1990, 1, 1, tzinfo=UTC)).nano_usd == 4000
 
 
 def test_a_price_of_nothing_is_a_price(prices: Write) -> None:
@@ -157,11 +159,14 @@ def test_limits_may_stand_in_any_row_and_come_before_the_packaged_ones(prices: W
         '[[price]]\nmodel = "mine"\ninput = 1\noutput = 2\ncontext_window = 32_000\n'
         '[[price]]\nmodel = "mine"\nabove = 9\ninput = 1\noutput = 2\nmax_output = 4_000\n'
         '[[price]]\nmodel = "claude-opus-5-5"\ninput = 1\noutput = 2\ncontext_window = 200_000\n'
+        '[[price]]\nmodel = "claude-opus-5"\ninput = 1\noutput = 2\nmax_output = 64_000\n'
     )
-    found = {name: limits_of(name) for name in ("mine", "claude-opus-5-5", "claude-haiku-4-5", "unknown")}
+    names = ("mine", "claude-opus-5-5", "claude-opus-5", "claude-haiku-4-5", "unknown")
+    found = {name: limits_of(name) for name in names}
     assert {name: (one.context_window, one.max_output) for name, one in found.items()} == {
         "mine": (32_000, 4_000),
         "claude-opus-5-5": (200_000, 128_000),
+        "claude-opus-5": (1_000_000, 64_000),
         "claude-haiku-4-5": (200_000, 64_000),
         "unknown": (None, None),
     }
@@ -204,6 +209,7 @@ def test_the_dictionary_for_scripts_has_ones_own_prices(prices: Write) -> None:
         ("input must be 0 or between", 'model = "bad"\ninput = 1001\noutput = 2'),
         ("input must be 0 or between", 'model = "bad"\ninput = nan\noutput = 2'),
         ("read must be 0 or between", 'model = "bad"\ninput = 1\noutput = 2\nread = inf'),
+        ("read must be 0 or between", 'model = "bad"\ninput = 1\noutput = 2\nread = 1e99999999999999999999'),
         ("write_1h must be a number", 'model = "bad"\ninput = 1\noutput = 2\nwrite_1h = [1]'),
         ("ouput is no field", 'model = "bad"\ninput = 1\nouput = 2'),
         ("from must be a day", 'model = "bad"\ninput = 1\noutput = 2\nfrom = "2026-11-01"'),
@@ -352,6 +358,8 @@ def test_an_old_table_says_so_with_the_place_for_newer_prices(prices: Write) -> 
     assert told == (
         f"The price table was last checked on {prices_checked_on()}: update cmt-lsp, or put newer prices into {path}."
     )
+    prices("x = 1\n" + GOOD)
+    assert len(price_notices(prices_checked_on() + timedelta(days=91))) == 2
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_the_first_model_ids_are_priced_right(usd: float, model: str) -> None:
 
 
 def test_api_figures_convert_without_counting_twice() -> None:
-    api = Usage(100, 20, 30, 4000, 50)
+    api = Usage(100, 20, 30, 4000, 50, 7, estimated=True)
     usage = TokenUsage.from_usage(api, at=AT)
     assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens) == (4150, 4000, 50)
     assert usage.usage == api
@@ -270,9 +270,22 @@ def test_totals_by_every_grouping_have_the_keys_that_were_recorded() -> None:
             UsageTotals(1, 1, Usage(2000), Cost(200_000, 0, "claude-haiku-5-5@2026-10-07", False), 0),
         ),
     ]
-    assert tracker.by("day")["2026-11-22"].sessions == 2
+    assert (tracker.by("day")["2026-11-22"].sessions, tracker.totals.sessions, tracker.totals.requests) == (
+        2,
+        2,
+        4,
+    )
+    assert [one.turn for one in tracker.sessions[0].request_history] == ["t1", None]
     with pytest.raises(BadParamsError, match="use request, session, window"):
         tracker.by("hour")  # type: ignore[arg-type]
+
+
+def test_an_estimate_in_tokens_or_in_money_counts_as_one() -> None:
+    tracker = TokenTracker(UTC)
+    tracker.add("s", by_hand())
+    tracker.add("s", by_hand(estimated=True))
+    tracker.add("s", by_hand(booked=Cost(1, 0, "x", estimated=True)))
+    assert tracker.totals.estimated == 2
 
 
 def test_days_begin_at_midnight_of_the_zone_that_is_stated() -> None:

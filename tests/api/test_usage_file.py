@@ -66,7 +66,7 @@ def test_what_is_written_is_json_and_is_read_back(entries: list[dict[str, Any]])
 
 def test_a_file_that_breaks_off_is_refused_wherever_it_does() -> None:
     text = HEAD + '[{"a": 1.5e3, "b": "x\\u00e9"}, {"c": [true, {"d": null}]}], "n": 12}'
-    assert len(read(text)) == 2
+    assert len(read(text)) == len(read(text, 1)) == 2
     for end in range(len(text)):
         with pytest.raises(UsageFileError):
             read(text[:end])
