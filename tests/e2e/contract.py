@@ -88,7 +88,7 @@ def _streams(sent: Sent, messages: Messages) -> Iterator[str]:
     """Each stream is numbered, starts and ends once, ends before its answer, and adds up to the answer's text."""
     for request_id, (method, params) in sent.items():
         token = params_of(method, params).get("partialResultToken")
-        if token is None or operation_of(method, params) not in ("cmt/chat", "cmt/retry"):
+        if token is None or operation_of(method, params) not in ("cmt/chat", "cmt/retry", "cmt/compare"):
             continue
         mine = [
             (at, m["params"]["value"])
@@ -98,17 +98,27 @@ def _streams(sent: Sent, messages: Messages) -> Iterator[str]:
         answers = [
             (at, m) for at, m in enumerate(messages) if m.get("id") == request_id and "method" not in m
         ]
-        yield from _stream(f"stream {token}", [value for _, value in mine])
+        by_turn = _by_turn([value for _, value in mine])
+        for turn, values in by_turn.items():
+            yield from _stream(f"stream {token} of {turn}", values)
         if method == "workspace/executeCommand" and not params_of(method, params).get("wait"):
             continue
         for at, answer in answers:
             if mine and mine[-1][0] > at:
                 yield f"stream {token}: a value came after the answer"
             result = answer.get("result")
-            if result is not None:
-                yield from _agrees(f"stream {token}", [value for _, value in mine], result)
-            elif mine and mine[-1][1]["kind"] != "end":
+            for row in [] if result is None else result.get("rows", [result]):
+                yield from _agrees(f"stream {token}", by_turn.get(row["turnId"], []), row)
+            if result is None and any(values[-1]["kind"] != "end" for values in by_turn.values()):
                 yield f"stream {token}: no end before the error"
+
+
+def _by_turn(values: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The values of each turn; a comparison has several on one token."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for value in values:
+        found.setdefault(value["turnId"], []).append(value)
+    return found
 
 
 def _stream(name: str, values: list[dict[str, Any]]) -> Iterator[str]:
@@ -136,7 +146,8 @@ def _agrees(name: str, values: list[dict[str, Any]], result: dict[str, Any]) -> 
     if not values or values[-1]["kind"] != "end":
         yield f"{name}: no end before the result"
         return
-    for field in ("stopReason", "usage", "cost", "cache", "turnId"):
+    failed = "error" in result
+    for field in ("stopReason", "error") if failed else ("stopReason", "usage", "cost", "cache", "turnId"):
         if values[-1].get(field) != result[field]:
             yield f"{name}: the end says {field} {values[-1].get(field)}, the result {result[field]}"
 
