@@ -43,6 +43,7 @@ class Reservation:
         self._claims = claims
         self._place = books.place()
         self._deciding = threading.Lock()
+        self._openings: tuple[Opening, ...] = ()
 
     def start(self, waited: float) -> None:
         """Hand the claims in, after `waited` seconds; a turn without a budget goes on by the spool before long."""
@@ -81,6 +82,7 @@ class Reservation:
         with self._deciding:
             decided = self.outcome.done()
             if not decided:
+                self._openings = found.openings
                 self._books.opened(found.openings)
                 self.outcome.set_result(found.granted)
         if decided and self.outcome.exception() is not None:
@@ -99,8 +101,9 @@ class Reservation:
 
     def _release(self, outcome: Future[tuple[Granted, ...]]) -> None:
         if outcome.exception() is None:
-            openings = (self._books.running.pop(granted.attempt_id, None) for granted in outcome.result())
-            self._close_unsent([opening for opening in openings if opening is not None])
+            for opening in self._openings:
+                self._books.running.pop(opening.id, None)
+            self._close_unsent(self._openings)
 
     def _rescue(self, error: BaseException | None) -> None:
         """On the keeper's thread: the ledger failed, or is late."""

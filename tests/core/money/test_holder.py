@@ -56,7 +56,7 @@ def test_an_id_that_is_used_again_is_another_process() -> None:
 
 @pytest.mark.parametrize(
     ("lease", "gone"),
-    [(-1.0, True), (0.0, False), (LEASE_SECONDS, False), (2 * LEASE_SECONDS + 1, True), (YEAR, True)],
+    [(-1.0, True), (0.0, False), (2 * LEASE_SECONDS, False), (2 * LEASE_SECONDS + 1, True), (YEAR, True)],
 )
 def test_of_another_machine_only_the_lease_is_known_and_an_impossible_one_is_over(
     lease: float, gone: bool

@@ -307,7 +307,7 @@ async def test_a_cancelled_wait_for_a_slow_ledger_leaves_nothing_held(ledger: Le
     await asyncio.wrap_future(ledger.sweep())
     gate = threading.Event()
     ledger.read(lambda _: gate.wait(10))
-    task = asyncio.create_task(ledger.reserve([claim("a1")]))
+    task = asyncio.create_task(ledger.reserve([claim("a1"), claim("batch", lease=7200.0)]))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -316,7 +316,8 @@ async def test_a_cancelled_wait_for_a_slow_ledger_leaves_nothing_held(ledger: Le
     await asyncio.wrap_future(ledger.read(lambda _: None))
     await asyncio.wrap_future(ledger.read(lambda _: None))
 
-    assert states(tmp_path / "state") == {"a1": "cancelled"}
+    assert states(tmp_path / "state") == {"a1": "cancelled", "batch": "cancelled"}
+    assert ledger._books.running == {}
     row = row_of(tmp_path / "state", "a1")
     assert row is not None
     assert (row["nano_usd"], row["input_tokens"]) == (0, 0)
@@ -477,9 +478,7 @@ async def test_two_of_a_person_s_windows_never_share_a_dollar(tmp_path: Path, cl
         assert window.close()
 
 
-async def test_windows_with_different_versions_of_sqlite_share_the_file(
-    tmp_path: Path, clock: Clock
-) -> None:
+async def test_windows_with_different_versions_of_sqlite_share_the_file(tmp_path: Path, clock: Clock) -> None:
     """Each wants another journal; the file keeps the one it has while somebody else uses it."""
     new, old = (open_ledger(tmp_path, clock, sqlite_version=version) for version in (NEW_SQLITE, OLD_SQLITE))
     for number in range(5):
