@@ -108,7 +108,7 @@ def _tiles(total: Figures, data: PageData) -> Markup:
     """The totals; the first one is what people open the page for."""
     digits = decimals_for([total.cost, total.saved])
     busy = len(data.whole["groups"])
-    each = "on one day" if busy == 1 else f"{usd(total.cost // busy, digits)} on each of {busy} busy days"
+    each = "on one day" if busy == 1 else f"on {busy} days, {usd(total.cost // busy, digits)} each"
     saved = usd(total.saved, digits)
     tiles: list[tuple[str, str, str]] = [
         ("Spent", joined(*signed(spent(total, digits))), each),
