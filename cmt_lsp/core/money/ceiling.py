@@ -36,7 +36,7 @@ _LARGEST_WINDOW = 1_000_000
 """Tokens; for what cannot be bounded by its bytes, on a model whose window nobody told."""
 
 # What a request, a message and a block may cost beyond their text, at most: frames, names of roles, separators.
-_PER_REQUEST, _PER_MESSAGE, _PER_BLOCK = 64, 16, 8
+_PER_REQUEST, _PER_MESSAGE, _PER_BLOCK = 256, 16, 8
 _PER_INSTRUCTION = 1_024
 """The endpoint's own words to the model about tools, or about the form of the answer: 300 to 700 tokens today."""
 
