@@ -320,6 +320,16 @@ def test_a_trackers_file_that_grows_adds_only_what_is_new_twins_included(
     assert ids < {row[1] for row in attempts(store)}
 
 
+def test_the_same_request_of_two_sessions_in_two_files_is_two(
+    ledgers: Callable[[], Store], tmp_path: Path
+) -> None:
+    store = ledgers()
+    for session in ("a", "b"):
+        tracker = TokenTracker()
+        tracker.add(session, request())
+        assert imported(store, tracker_file(tmp_path / "usage.json", tracker)) == Imported(1, 0)
+
+
 def test_a_made_up_id_outlives_a_newer_version_of_the_file_and_a_later_booking(
     ledgers: Callable[[], Store], tmp_path: Path
 ) -> None:
