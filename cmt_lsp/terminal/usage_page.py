@@ -23,14 +23,13 @@ from cmt_lsp.terminal.usage_figures import (
     usd,
 )
 from cmt_lsp.terminal.usage_sections import (
-    Palette,
-    Timeline,
     by_group,
     caching,
     predictions,
     spending,
     token_use,
 )
+from cmt_lsp.terminal.usage_series import Palette, Timeline
 from cmt_lsp.terminal.usage_tables import signed
 
 GENERATOR = '<meta name="generator" content="cmt-lsp usage"/>'

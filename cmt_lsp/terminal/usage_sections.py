@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from cmt_lsp.terminal.markup import Markup, element, joined
@@ -11,7 +10,6 @@ from cmt_lsp.terminal.render import tokens
 from cmt_lsp.terminal.usage_charts import Column, bar, columns, gauge, legend
 from cmt_lsp.terminal.usage_figures import (
     Figures,
-    Grain,
     Period,
     decimals_for,
     name_of,
@@ -19,11 +17,9 @@ from cmt_lsp.terminal.usage_figures import (
     spent,
     usd,
 )
+from cmt_lsp.terminal.usage_series import OTHERS, Palette, Timeline
 from cmt_lsp.terminal.usage_tables import Head, amount, cost, count, folded, table
 
-COLOURS = 7
-"""Models with a colour of their own; more cannot be told apart."""
-OTHERS = "m-others"
 TOKEN_CLASSES = (
     ("read", "t-read", "read from cache"),
     ("plain", "t-plain", "plain input"),
@@ -34,52 +30,6 @@ TOKEN_CLASSES = (
 """Field of the figures, colour, words; from the bottom of a column to its top."""
 REACH = 0.5
 """Errors of predictions are drawn up to one half too high or too low."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """The periods that the charts over time share."""
-
-    grain: Grain
-    periods: Sequence[Period]
-
-    @property
-    def total(self) -> Figures:
-        """All of them together."""
-        return sum((period.total for period in self.periods), Figures())
-
-    @property
-    def busy(self) -> list[Period]:
-        """Those with requests, the newest first, as tables list them."""
-        return [period for period in reversed(self.periods) if period.total.requests]
-
-    def label(self, period: Period) -> str:
-        """A period below a chart."""
-        return f"{period.first:%b} {period.first.day}" if self.grain == "day" else f"{period.first:%b %Y}"
-
-
-class Palette:
-    """A colour for each model: the dearest ones are told apart, the others share one."""
-
-    def __init__(self, report: Mapping[str, Any]) -> None:
-        """From a report by model, which lists the dearest first."""
-        groups = report.get("groups") or []
-        self._colours = {group["key"]: f"m{place}" for place, group in enumerate(groups[:COLOURS])}
-        self.series = [(self._colours[group["key"]], name_of(group, "model")) for group in groups[:COLOURS]]
-        """(class, name), the dearest first."""
-        if len(groups) > COLOURS:
-            self.series.append((OTHERS, "other models"))
-
-    def of(self, model: str) -> str:
-        """The class of a model."""
-        return self._colours.get(model, OTHERS)
-
-    def divided(self, models: Mapping[str, Figures]) -> dict[str, Figures]:
-        """Figures by colour, in the order of the series."""
-        found: dict[str, Figures] = {}
-        for name, figures in models.items():
-            found[self.of(name)] = found.get(self.of(name), Figures()) + figures
-        return {colour: found[colour] for colour, _ in self.series if colour in found}
 
 
 def spending(time: Timeline, palette: Palette) -> Markup:
@@ -108,12 +58,8 @@ def spending(time: Timeline, palette: Palette) -> Markup:
         )
         for period in time.periods
     ]
-    everything: dict[str, Figures] = {}
-    for period in time.periods:
-        for name, one in period.models.items():
-            everything[name] = everything.get(name, Figures()) + one
     several = palette.series if len(palette.series) > 1 else []
-    sums = palette.divided(everything)
+    sums = palette.divided(time.models)
     return _section(
         title,
         columns(title, f"Columns of US dollars by {time.grain}, stacked by model.", parts, dollars),
@@ -131,7 +77,7 @@ def spending(time: Timeline, palette: Palette) -> Markup:
                     *(Head(name) for _, name in several),
                 ],
                 [cells(period.name, period.total, period.models) for period in time.busy],
-                cells("all", time.total, everything),
+                cells("all", time.total, time.models),
             )
         ),
     )

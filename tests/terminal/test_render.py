@@ -61,7 +61,15 @@ def test_one_line_stays_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(999, "999"), (1000, "1.0K"), (15_230, "15.2K"), (999_949, "999.9K"), (999_950, "1.0M")],
+    [
+        (999, "999"),
+        (1000, "1.0K"),
+        (15_230, "15.2K"),
+        (999_949, "999.9K"),
+        (999_950, "1.0M"),
+        (999_949_999, "999.9M"),
+        (10**9, "1.0B"),
+    ],
 )
 def test_token_counts_are_short(count: int, text: str) -> None:
     assert tokens(count) == text
