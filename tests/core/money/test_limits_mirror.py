@@ -85,12 +85,17 @@ async def test_a_ledger_that_is_lost_takes_no_limit_with_it(tmp_path: Path) -> N
 
 
 async def test_limits_that_were_lost_while_windows_are_open_come_back(ledger: Ledger, tmp_path: Path) -> None:
-    await ledger.set_limit("day", 5, None)
+    await ledger.set_limit("day", 1, None)
+    await ledger.set_limit("month", USD, None)
     with peek(tmp_path / "state") as connection:
-        connection.execute("DELETE FROM limits")
+        connection.execute("DELETE FROM limits WHERE scope = 'month'")
 
     with pytest.raises(BudgetExceededError):
         await ledger.reserve([claim("a1")])
+
+    with peek(tmp_path / "state") as connection:
+        journal = [tuple(row) for row in connection.execute("SELECT scope, limit_nano FROM limits ORDER BY seq")]
+    assert journal == [("day", 1), ("month", USD)], "only what was lost is set again"
 
 
 async def test_a_change_of_another_window_reaches_the_copy_even_if_that_window_dies_before(
