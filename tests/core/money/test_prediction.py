@@ -180,6 +180,7 @@ def test_before_any_answer_there_is_a_first_guess(ledger: sqlite3.Connection) ->
     assert expect(ledger, HERE, MODEL, 1_000) == Expected(
         1_000, False, FIRST_GUESS_P50, FIRST_GUESS_P90, "a first guess", 3.5
     )
+    assert (FIRST_GUESS_P50, FIRST_GUESS_P90) == (800, 4_000)
     assert expect(ledger, HERE, MODEL, 1_000, max_tokens=300).output_p90 == 300
 
 
@@ -232,6 +233,15 @@ def test_only_the_newest_answers_tell(ledger: sqlite3.Connection) -> None:
     assert past_of(ledger, "s", MODEL).largest == 100
 
 
+def test_the_p50_and_the_p90_are_those_of_the_answers(ledger: sqlite3.Connection) -> None:
+    answers(ledger, random.Random(1).sample(range(1, 201), 200))
+    found = expect(ledger, HERE, MODEL, 10, max_tokens=16_000)
+    assert 85 <= found.output_p50 <= 115
+    assert 165 <= found.output_p90 <= 199
+    answers(ledger, [90, 300], session_id="other", model="other", max_tokens=300)
+    assert past_of(ledger, "other", "other").largest == 300
+
+
 def test_answers_at_their_limit_leave_the_length_open(ledger: sqlite3.Connection) -> None:
     answers(ledger, [300] * 10, max_tokens=300)
     assert expect(ledger, HERE, MODEL, 10, max_tokens=8_000).output_p50 == 8_000
@@ -256,6 +266,13 @@ def test_the_prompt_is_corrected_by_what_the_model_made_of_others(ledger: sqlite
     assert expect(ledger, HERE, "third", 10_000).input_tokens == 12_000
 
 
+def test_only_the_newest_prompts_of_a_model_correct_the_others(ledger: sqlite3.Connection) -> None:
+    for actual, count in ((2_000, 60), (1_000, 25), (1_400, 25)):
+        for _ in range(count):
+            book(ledger, session_id="other", input_tokens=actual, raw_input_tokens=1_000)
+    assert expect(ledger, HERE, MODEL, 1_000).input_tokens == 1_200
+
+
 def test_the_sessions_last_prompt_is_known_and_its_ratio_holds_for_what_is_new(
     ledger: sqlite3.Connection,
 ) -> None:
@@ -266,6 +283,7 @@ def test_the_sessions_last_prompt_is_known_and_its_ratio_holds_for_what_is_new(
     # the session's ratio of 1.4 counts fifty times as much as the median of the model, 1
     ratio = (14_000 + 200) / (10_000 + 200)
     assert expect(ledger, HERE, MODEL, 10_100).input_tokens == round(14_000 + 100 * ratio)
+    assert expect(ledger, HERE, MODEL, 110_000).input_tokens == round(14_000 + 100_000 * ratio)
     assert expect(ledger, HERE, MODEL, 5_000).input_tokens == round(5_000 * ratio)
 
 
