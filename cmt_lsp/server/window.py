@@ -68,7 +68,7 @@ class Window:
         """The session that a chat without a session id goes to."""
         self._making_current = asyncio.Lock()
         self._beside: set[asyncio.Task[None]] = set()
-        self._followed: set[str] = set()
+        self._followed: dict[str, asyncio.Task[None]] = {}
 
     @property
     def manager(self) -> APISessionManager:
@@ -144,14 +144,18 @@ class Window:
     def follow_batch(self, batch_id: str, peer: Peer) -> None:
         """Look at a batch now and then until it has ended, since somebody of this window asked about it."""
         if batch_id not in self._followed:
-            self._followed.add(batch_id)
-            self._run_beside(self._follow_batch(batch_id, peer))
+            self._followed[batch_id] = self._run_beside(self._follow_batch(batch_id, peer))
+
+    def unfollow_batch(self, batch_id: str) -> None:
+        """Somebody saw the end of it."""
+        if task := self._followed.get(batch_id):
+            task.cancel()
 
     async def _follow_batch(self, batch_id: str, peer: Peer) -> None:
         try:
             await follow_batch(self.manager.batches, batch_id, peer)
         finally:
-            self._followed.discard(batch_id)
+            del self._followed[batch_id]
         await self.refresh_status()
 
     async def _refresh_status_soon(self) -> None:
@@ -218,11 +222,12 @@ class Window:
                 self._run_beside(self.refresh_status())
                 return result_shape(result)
 
-    def _run_beside(self, work: Coroutine[object, object, None]) -> None:
+    def _run_beside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run something that no request waits for; the set keeps it alive."""
         task = asyncio.get_running_loop().create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+        return task
 
 
 async def _alone(following: Coroutine[object, object, object]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
-from cmt_lsp.core.batch import BatchOrder, BatchPrompt
+from cmt_lsp.core.batch import OPEN_STATES, BatchOrder, BatchPrompt
 from cmt_lsp.server import wire
 from cmt_lsp.server.batch_follower import TITLE
 from cmt_lsp.server.batch_shapes import answer_shape, batch_shape, price_shape
@@ -85,8 +85,10 @@ async def cancel(window: Window, caller: Caller, params: wire.BatchParams) -> wi
 
 async def _seen(window: Window, caller: Caller, info: BatchInfo) -> wire.Batch:
     """A batch that somebody asked about is followed from then on, until it has ended."""
-    if info.record.state in ("in_progress", "canceling"):
+    if info.record.state in OPEN_STATES:
         window.follow_batch(info.record.id, caller.peer)
+    else:
+        window.unfollow_batch(info.record.id)
     await window.refresh_status()
     return batch_shape(info)
 
