@@ -100,6 +100,26 @@ def test_the_same_name_in_another_folder_is_another_session(
     assert len(re.findall(r"\btalk\b", cmt("sessions", "--all").stdout)) == 2
 
 
+def test_models_are_compared_with_a_file_and_a_session_and_each_has_its_figures(endpoint: Simulator) -> None:
+    Path("inside.rs").write_text("fn inside_the_folder() {}\n")
+    cmt("ask", "Before?", "--session", "talk")
+    models = ("claude-haiku-5-5", "claude-opus-5-5", "claude-of-the-moon")
+    named = [word for model in models for word in ("-m", model)]
+
+    done = cmt("compare", "Which?", *named, "-f", "inside.rs", "--session", "talk")
+    as_json = json.loads(cmt("compare", "Which?", *named[:4], "--json", "--session", "talk").stdout)
+
+    assert done.returncode == 1, done.stderr
+    assert [done.stdout.index(f"── {model} ──") for model in models] == sorted(
+        done.stdout.index(f"── {model} ──") for model in models
+    )
+    assert re.search(r"^ claude-haiku-5-5 +\d.* \$0\.000\d ", done.stdout, re.MULTILINE)
+    assert re.search(r"^ claude-of-the-moon +0 +0 +0 .* error *$", done.stdout, re.MULTILINE)
+    assert "fn inside_the_folder" in prompts(endpoint)
+    assert len(endpoint.requests[-1].body["messages"]) == 3
+    assert [row["model"] for row in as_json["rows"]] == [*models[:2]]
+
+
 def test_no_key_is_a_sentence_that_says_how_to_set_one(
     endpoint: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
