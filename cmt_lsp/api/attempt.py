@@ -57,6 +57,11 @@ class Attempt:
         self._next: bytes | None = None
         self.request_id: str | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether the endpoint took the request and began a response."""
+        return self._response is not None
+
     async def open(self) -> None:
         """Send the request and wait for the first bytes of the answer."""
         self._next = await self._clock.until_first_byte(self._first_chunk(), len(self._body))

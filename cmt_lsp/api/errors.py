@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 if TYPE_CHECKING:
     from cmt_lsp.api.stream import Message
 
-Billed: TypeAlias = Literal["nothing", "unknown", "told"]
+Billed: TypeAlias = Literal["nothing", "unknown", "begun", "told"]
 """What a failed attempt may have cost: provably nothing, since it never left or was refused before an answer; what
-the endpoint told as the answer began; or nobody knows, since the request left and no word of its answer came."""
+the endpoint told as the answer began; or nobody knows, since the request left and no word of its answer came, or none
+but that there would be one."""
 
 
 class CmtError(Exception):

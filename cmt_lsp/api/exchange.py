@@ -12,7 +12,7 @@ from functools import partial
 from cmt_lsp.api.attempt import Attempt, Response
 from cmt_lsp.api.classify import alone, error_from_exception, refusal_in
 from cmt_lsp.api.clocks import AttemptClock, Clocks
-from cmt_lsp.api.errors import Billed, CmtError, NetworkError
+from cmt_lsp.api.errors import BadAnswerError, Billed, CmtError, NetworkError
 from cmt_lsp.api.request import (
     ClientEvent,
     Completed,
@@ -139,9 +139,14 @@ class _OpenGate:
 
 
 def _billed(fold: MessageFold, attempt: Attempt, exc: Exception) -> Billed:
-    """What an attempt that ended with this exception may have cost; a response that is no success costs nothing."""
+    """What an attempt that ended with this exception may have cost; a response that is no success costs nothing.
+
+    A web page is no answer that began.
+    """
     if fold.started:
         return "told"
+    if attempt.begun and not isinstance(exc, BadAnswerError):
+        return "begun"
     return "unknown" if attempt.departed and refusal_in(exc) is None else "nothing"
 
 

@@ -32,6 +32,9 @@ class MessageStarted:
     message_id: str | None
     model: str | None
     usage: Usage
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ MESSAGE_EVENTS = frozenset(
 """The events that mean something here; all others are signs of life."""
 
 _ALIVE: list[StreamEvent] = [Alive()]
+_LABELS = ("service_tier", "speed", "inference_geo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Message:
     stop_reason: str | None
     stop_details: dict[str, Any] | None
     usage: Usage
+    counted: bool
+    """Whether the endpoint told the final count of the answer's tokens."""
     complete: bool
     """True only after the endpoint closed the message itself."""
     service_tier: str | None
@@ -238,6 +244,7 @@ class MessageFold:
             stop_reason=self._stop_reason,
             stop_details=self._stop_details,
             usage=self._result(),
+            counted=self._final_count,
             complete=self._complete,
             service_tier=labels.get("service_tier"),
             speed=labels.get("speed"),
@@ -259,7 +266,7 @@ class MessageFold:
         self._id = _text_or_none(message.get("id"))
         self._model = _text_or_none(message.get("model"))
         self._usage.report(message.get("usage"))
-        return [MessageStarted(self._id, self._model, self._result())]
+        return [MessageStarted(self._id, self._model, self._result(), *map(self._usage.labels.get, _LABELS))]
 
     def _block_start(self, event: dict[str, Any]) -> list[StreamEvent]:
         start = event.get("content_block")

@@ -304,20 +304,20 @@ CASES: dict[str, tuple[list[Step], Billed]] = {
     "half a head": ([b"HTTP/1.1 200 OK\r\ncontent-ty", RESET], "unknown"),
     "half a head of a refusal": ([b"HTTP/1.1 529 Overl", RESET], "unknown"),
     "no HTTP": ([b"hello there\r\n\r\n"], "unknown"),
-    "200, then reset": ([head(), RESET], "unknown"),
-    "200, then the end": ([head()], "unknown"),
-    "200, then silence": ([head(), HOLD], "unknown"),
-    "200, pings, then reset": ([head(), event("ping"), 0.01, RESET], "unknown"),
+    "200, then reset": ([head(), RESET], "begun"),
+    "200, then the end": ([head()], "begun"),
+    "200, then silence": ([head(), HOLD], "begun"),
+    "200, pings, then reset": ([head(), event("ping"), 0.01, RESET], "begun"),
     "200 and a web page": ([whole(b"<!doctype html>Sign in", kind="text/html")], "unknown"),
     "half an answer in JSON": (
         [head(kind="application/json"), b'{"type": "message", "usa', RESET],
-        "unknown",
+        "begun",
     ),
-    "an error event first": ([head(), OVERLOADED], "unknown"),
-    "an error event after pings": ([head(), event("ping") + OVERLOADED], "unknown"),
+    "an error event first": ([head(), OVERLOADED], "begun"),
+    "an error event after pings": ([head(), event("ping") + OVERLOADED], "begun"),
     "an error in a JSON body": (
         [whole({"type": "error", "error": {"type": "api_error", "message": "no"}})],
-        "unknown",
+        "begun",
     ),
     "an error event after the start": ([head(), started() + OVERLOADED], "told"),
     "an error event after content": ([head(), BEGUN + text("Hel") + OVERLOADED], "told"),
@@ -386,7 +386,7 @@ async def test_each_retry_says_what_the_attempt_before_may_have_cost() -> None:
         events = await ask(client_of(server.url, replace(QUICK, attempts=5)), Doorkeeper())
 
     retries = [one for one in events if isinstance(one, Retrying)]
-    assert [retry.billed for retry in retries] == ["nothing", "unknown", "unknown", "told"]
+    assert [retry.billed for retry in retries] == ["nothing", "unknown", "begun", "told"]
     assert [retry.usage and retry.usage.input_tokens for retry in retries] == [None, None, None, 10]
 
 
