@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from cmt_lsp.api.cache_memory import CacheMemory
 from cmt_lsp.api.cache_plan import (
     MAX_BREAKPOINTS,
     Block,
@@ -20,6 +21,7 @@ from cmt_lsp.api.cache_plan import (
     plan_prompt,
 )
 from cmt_lsp.api.cache_verdict import (
+    LIFETIME_1H,
     LIFETIME_5M,
     CacheVerdict,
     SentPrompt,
@@ -44,6 +46,7 @@ class CacheManager:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         """Nothing is warm at first."""
         self._clock = clock
+        self._memory = CacheMemory()
         self._warm: dict[str, tuple[str, float]] = {}
         self._total = Usage()
         self._requests = 0
@@ -109,6 +112,19 @@ class CacheManager:
         """`judge`, and the answer counted in the statistics."""
         self.record(usage)
         return judge(model, usage, plan, previous)
+
+    def remember(self, plan: PlannedPrompt, usage: Usage) -> None:
+        """Note what a request left in the cache, by the endpoint's own word: it is there once the answer begins."""
+        written = usage.cache_creation_input_tokens
+        lifetime = LIFETIME_1H if usage.cache_creation_1h_input_tokens == written > 0 else LIFETIME_5M
+        cached = usage.cache_read_input_tokens + written
+        sent = SentPrompt(plan.fingerprint, cached, plan.planned_at, plan.planned_at + lifetime)
+        self._memory.add(sent, usage.cache_read_input_tokens)
+
+    def expected(self, plan: PlannedPrompt) -> tuple[int, int]:
+        """How many tokens of a prompt the cache should hold, and how many it would if nothing had expired."""
+        held = expected_cached(plan, self._memory.longest_alive(plan))
+        return held, max(held, readable(plan, self._memory.longest(plan)))
 
     def record(self, usage: Usage) -> None:
         """Count one answer that was not judged."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import CmtError, ContextTooLargeError
 from cmt_lsp.api.models import find_model
-from cmt_lsp.core.ending import Place, ending_of, price_of, state_of, with_price
+from cmt_lsp.core.ending import Place, ending_of, state_of, with_price
 from cmt_lsp.core.flight import Flight
 from cmt_lsp.core.forecast import outlook_of
 from cmt_lsp.core.history import prompt_content
@@ -64,10 +64,9 @@ class Asking:
         """The question behind the history; `room` in tokens stands in for the model's own limit."""
         return self.conversation.plan(self.draft, self.content, cache, without=self.replaced, room=room)
 
-    def aim(self, plan: PlannedTurn, client: AnthropicClient) -> None:
+    def aim(self, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
         """Tell the meter what the next attempts ask."""
-        outlook = outlook_of(plan.prompt, self.conversation.last_sent)
-        self.meter.aim(plan.request, client.count_tokens, outlook)
+        self.meter.aim(plan.request, client.count_tokens, outlook_of(plan.prompt, cache))
 
 
 def begin(
@@ -117,33 +116,36 @@ def _sharpest(drafts: Sequence[Draft]) -> str:
 async def ask(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
     """Send and listen; a prompt that the endpoint finds too large goes out once more with less history."""
     try:
-        await _listen(asking, plan, client)
+        await _listen(asking, plan, client, cache)
     except ContextTooLargeError as error:
         smaller = asking.plan(cache, room=plan.estimated_tokens // 2)
         if smaller.history_from == plan.history_from:
             raise
         asking.meter.failed(error.billed)
-        await _listen(asking, smaller, client)
+        await _listen(asking, smaller, client, cache)
 
 
-async def _listen(asking: Asking, plan: PlannedTurn, client: AnthropicClient) -> None:
+async def _listen(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
     asking.flight.take_off(plan, lambda: client.ready)
-    asking.aim(plan, client)
+    asking.aim(plan, client, cache)
     async with client.stream(plan.request, gate=asking.meter) as events:
         async for event in events:
             asking.meter.hear(event)
             asking.flight.take(event)
 
 
-def land(asking: Asking, task: asyncio.Task[None]) -> Ending | CmtError:
+def land(asking: Asking, task: asyncio.Task[None], cache: CacheManager) -> Ending | CmtError:
     """How the task of a turn ended; its last attempt is settled, and nothing awaits in here."""
     error = asyncio.CancelledError() if task.cancelled() else task.exception()
     meter, reason = asking.meter, asking.turn.cancel_reason
-    charged = meter.charged(error.billed if isinstance(error, CmtError) else "unknown")
+    failure = error if isinstance(error, CmtError) else None
+    charged = meter.charged(failure.billed, failure.partial) if failure else meter.charged()
     ending = ending_of(asking.flight, error, reason, charged)
     asking.flight.land()
+    if asking.flight.plan is not None:
+        cache.remember(asking.flight.plan.prompt, meter.left)
     if isinstance(ending, CmtError):
         meter.settle("failed", charged, meter.price(charged))
         return with_price(ending, meter.spent)
-    meter.settle(state_of(ending, reason), ending.usage, price_of(ending, meter))
+    meter.settle(state_of(ending, reason), charged, meter.price(charged))
     return ending

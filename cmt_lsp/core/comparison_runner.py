@@ -141,7 +141,7 @@ class ComparisonRunner:
         for asking in waiting:
             asking.content, asking.notices = content, list(notices)
             plan = comparison.plans[asking.turn.id] = asking.plan(self._cache)
-            asking.aim(plan, client)
+            asking.aim(plan, client, self._cache)
         await reserve_jointly(self._ledger, [asking.meter for asking in waiting])
         for asking in waiting:
             if (
@@ -163,7 +163,7 @@ class ComparisonRunner:
     def _end(self, comparison: Comparison, asking: Asking, task: asyncio.Task[None]) -> None:
         """Decide what a turn left, and hand it to ledger and store; nothing awaits from here to there."""
         turn = asking.turn
-        ending = land(asking, task)
+        ending = land(asking, task, self._cache)
         comparison.ended.add(turn.id)
         if comparison.prepared is not None and len(comparison.ended) == len(comparison.askings):
             comparison.prepared.cancel()
@@ -208,10 +208,10 @@ class ComparisonRunner:
 
     def _record(self, asking: Asking, ending: Ending, plan: PlannedTurn) -> TurnRecord:
         conversation = asking.conversation
-        told = ending.usage if ending.message is not None else asking.flight.reported
+        told = ending.message.usage if ending.message is not None else asking.flight.reported
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
-            conversation.sent_beside[asking.turn.id] = sent_prompt(plan.prompt, ending.usage, verdict)
+            conversation.sent_beside[asking.turn.id] = sent_prompt(plan.prompt, told, verdict)
         return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter.spent)
 
 

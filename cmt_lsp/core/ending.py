@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.flight import Flight
     from cmt_lsp.core.money.attempt import FinalState
-    from cmt_lsp.core.money.meter import Meter
     from cmt_lsp.core.money.prediction import Prediction
     from cmt_lsp.core.turn import CancelReason, Turn
 
@@ -67,22 +66,20 @@ def ending_of(
 ) -> Ending | CmtError:
     """Classify the end of a turn; a failure before any text is an error and leaves nothing in the session.
 
-    `charged` is what the last attempt used as far as is known, for an answer that broke off. An error of unknown kind
-    becomes an InternalError, whose sentence tells its type and no content.
+    `charged` is what the last attempt used, as far as is known. An error of unknown kind becomes an InternalError, whose
+    sentence tells its type and no content.
     """
     completed = flight.completed
     if isinstance(error, asyncio.CancelledError):
         return Ending("cancelled", None, charged, (_STOPPED[reason or "client_gone"],))
     if error is None and completed is not None and completed.message.complete:
         message = completed.message
-        return Ending(message.stop_reason or "end_turn", message, message.usage, ())
+        return Ending(message.stop_reason or "end_turn", message, charged, ())
     cause = _failure(error)
     if not flight.text.strip():
         return cause
-    partial = completed.message if completed is not None else cause.partial
-    usage = partial.usage if partial is not None and not partial.usage.estimated else charged
     notice = f"The answer was cut off and is not complete: {cause.message}"
-    return Ending("truncated", None, usage, (notice,))
+    return Ending("truncated", None, charged, (notice,))
 
 
 def state_of(ending: Ending, reason: CancelReason | None) -> FinalState:
@@ -189,12 +186,3 @@ def _sayings(ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any],
     if ending.stop_reason != "cancelled" and not has_replay(answer):
         return ("The model sent no text; this turn is left out of what is sent from now on.",)
     return ()
-
-
-def price_of(ending: Ending, meter: Meter) -> Cost:
-    """The price of an end by what the answer tells of itself."""
-    message = ending.message
-    if message is None:
-        return meter.price(ending.usage)
-    labels = (message.speed, message.inference_geo, message.service_tier)
-    return meter.price(ending.usage, model=message.model, labels=labels)

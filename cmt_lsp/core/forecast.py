@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.cache_manager import expected_cached, readable
 from cmt_lsp.api.errors import CmtError
 from cmt_lsp.api.vision_handler import TOKEN_CAP
 from cmt_lsp.core.money.meter import Meter
@@ -17,7 +16,7 @@ from cmt_lsp.core.money.prediction import Outlook, effects, predict
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cmt_lsp.api.cache_manager import PlannedPrompt, SentPrompt
+    from cmt_lsp.api.cache_manager import CacheManager, PlannedPrompt
     from cmt_lsp.api.request import MessageRequest
     from cmt_lsp.core.money.attempt import Expected, Origin
     from cmt_lsp.core.money.ledger import Ledger
@@ -38,13 +37,14 @@ class Forecast:
     notices: tuple[str, ...]
 
 
-def outlook_of(prompt: PlannedPrompt, previous: SentPrompt | None) -> Outlook:
+def outlook_of(prompt: PlannedPrompt, cache: CacheManager) -> Outlook:
     """What the prompt cache should do for a planned prompt."""
+    held, readable = cache.expected(prompt)
     return Outlook(
         enabled=prompt.enabled,
         lifetime="5m" if prompt.breakpoints else None,
-        warm_tokens=expected_cached(prompt, previous),
-        readable_tokens=readable(prompt, previous),
+        warm_tokens=held,
+        readable_tokens=readable,
     )
 
 

@@ -267,7 +267,7 @@ class APISessionManager:
         if conversation is not None:
             record = conversation.record
             origin = Origin("turn", record.id, "", record.workspace or "")
-        outlook = outlook_of(question.plan.prompt, conversation.last_sent if conversation else None)
+        outlook = outlook_of(question.plan.prompt, self.cache)
         try:
             client, _ = await self._clients.for_request(self._settings)
         except (MissingKeyError, AuthError):

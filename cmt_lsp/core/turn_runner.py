@@ -89,7 +89,7 @@ class TurnRunner:
 
     def _end(self, asking: Asking, release: Callable[[], None], task: asyncio.Task[None]) -> None:
         """Decide what the turn left, and hand it to ledger and store; nothing awaits from here to there."""
-        ending, plan = land(asking, task), asking.flight.plan
+        ending, plan = land(asking, task, self._cache), asking.flight.plan
         if isinstance(ending, Ending) and plan is not None:
             self._keep(asking, release, ending, plan)
             return
@@ -102,10 +102,10 @@ class TurnRunner:
     def _keep(self, asking: Asking, release: Callable[[], None], ending: Ending, plan: PlannedTurn) -> None:
         """Take the turn into the history and hand its record to the store."""
         conversation, replaced = asking.conversation, asking.replaced
-        told = ending.usage if ending.message is not None else asking.flight.reported
+        told = ending.message.usage if ending.message is not None else asking.flight.reported
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
-            conversation.last_sent = sent_prompt(plan.prompt, ending.usage, verdict)
+            conversation.last_sent = sent_prompt(plan.prompt, told, verdict)
         record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter.spent)
         conversation.append(record, plan.history_from, replaced)
         change = partial(

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BudgetExceededError, CmtError
 from cmt_lsp.api.models import Cost, cost_of, model_to_price
-from cmt_lsp.api.request import Retrying
+from cmt_lsp.api.request import Completed, Retrying
 from cmt_lsp.api.stream import MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.identity import new_id
 from cmt_lsp.core.money.attempt import Claim, Settlement
 from cmt_lsp.core.money.ceiling import ceiling_of, prompt_estimate
-from cmt_lsp.core.money.prediction import Outlook, predict
+from cmt_lsp.core.money.prediction import Outlook, marked_for, predict, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.errors import Billed
     from cmt_lsp.api.request import ClientEvent, MessageRequest
+    from cmt_lsp.api.stream import Message
     from cmt_lsp.core.money.attempt import FinalState, Granted, Origin, Settled
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.money.prediction import Prediction
@@ -42,10 +43,17 @@ class _Attempt:
 
     claim: Claim
     granted: Granted
+    outlook: Outlook
     started_at: float
+    labels: tuple[str | None, str | None, str | None]
+    """Speed, geo and service tier: as asked, until the endpoint tells."""
+    model: str | None = None
+    """The one that answers, where the endpoint tells."""
     departed: bool = False
     told: Usage | None = None
     """The endpoint's own last word on its usage."""
+    counted: bool = False
+    """Whether that is its final word on the answer."""
     text_bytes: int = 0
     thinking_bytes: int = 0
 
@@ -73,6 +81,8 @@ class Meter:
         self._request: MessageRequest | None = None
         self._count: Callable[[MessageRequest], Awaitable[int | None]] | None = None
         self._outlook = Outlook()
+        self._prompt_tokens: int | None = None
+        """The request's prompt, once an attempt was told of it."""
         self._number = 0
         self._open: _Attempt | None = None
         self._promised: tuple[Claim, Granted] | None = None
@@ -80,6 +90,8 @@ class Meter:
         self._settling: list[Future[Settled]] = []
         self.prediction: Prediction | None = None
         """What was expected of the turn when its first attempt was let through."""
+        self.left = Usage()
+        """What the request has left in the prompt cache: as told, or as expected where its answer began without a word."""
         self.notices: list[str] = []
 
     # Before and while an attempt runs
@@ -92,6 +104,7 @@ class Meter:
     ) -> None:
         """What the next attempts ask; `count` asks the endpoint to count the prompt, where a budget is tight."""
         self._request, self._count, self._outlook = request, count, outlook
+        self._prompt_tokens, self.left = None, Usage()
 
     def claim(self, counted: int | None = None) -> Claim:
         """What the next attempt needs of the ledger; `counted` is the prompt by the endpoint's own count."""
@@ -129,7 +142,7 @@ class Meter:
         """Reserve the next attempt: the most tokens it may answer with; BudgetExceededError, LedgerUnavailableError."""
         claim, granted = self._take_promise() or await self._reserve()
         self._number = claim.number
-        self._open = _Attempt(claim, granted, self._clock())
+        self._open = _Attempt(claim, granted, self._outlook, self._clock(), self._asked_labels())
         self.notices += [notice for notice in granted.notices if notice not in self.notices]
         if self.prediction is None:
             moment = datetime.fromtimestamp(self._open.started_at, UTC)
@@ -148,60 +161,57 @@ class Meter:
         """Take one event of the client, before anybody is told of it."""
         attempt = self._open
         match event:
-            case MessageStarted(usage=usage) if attempt:
-                attempt.told = usage
-                self._ledger.streaming(attempt.claim.attempt_id, usage, self.price(usage))
+            case MessageStarted() if attempt:
+                self._take_labels(attempt, event)
+                self._take_prompt(attempt, event.usage)
             case UsageUpdated(usage=usage) if attempt:
-                attempt.told = usage
+                self._take_prompt(attempt, usage)
             case TextDelta(text) if attempt:
                 attempt.text_bytes += len(text) if text.isascii() else len(text.encode())
             case ThinkingDelta(text) if attempt:
-                attempt.thinking_bytes += len(text.encode())
+                attempt.thinking_bytes += len(text) if text.isascii() else len(text.encode())
+            case Completed(message=message) if attempt:
+                self._take_labels(attempt, message)
+                self._take_end(attempt, message)
             case Retrying(billed=billed):
                 self.failed(billed)
 
     # The account
 
-    def charged(self, billed: Billed = "unknown") -> Usage:
-        """What the attempt under way used as far as can be known, if it ended now.
+    def charged(self, billed: Billed = "unknown", partial: Message | None = None) -> Usage:
+        """What the attempt under way used as far as can be known, if it ended now; `partial` is what came of an error.
 
-        With the endpoint's word on the prompt, the answer is counted by its size and the model's own bytes a token.
-        Without it, an attempt that left is charged its expected prompt, and one that did not, nothing.
+        The endpoint's final word stands as it is. Before it, the answer is counted by its size and the model's own bytes
+        a token, and a prompt that the endpoint said nothing of is the expected one, with the cache as it should be.
+        An attempt that never left, or was refused, is charged nothing.
         """
         attempt = self._open
         if attempt is None:
             return Usage()
-        expected = attempt.granted.expected
-        if attempt.told is not None:
-            received = ceil((attempt.text_bytes + attempt.thinking_bytes) / expected.bytes_per_token)
-            output = max(attempt.told.output_tokens, received)
-            return replace(attempt.told, output_tokens=output, estimated=True)
-        if not attempt.departed or billed == "nothing":
+        if partial is not None:
+            self._take_end(attempt, partial)
+        if attempt.told is None and (not attempt.departed or billed == "nothing"):
             return Usage()
-        return Usage(input_tokens=expected.input_tokens, estimated=True)
+        exact = attempt.told is not None and not attempt.told.estimated
+        usage = attempt.told if attempt.told is not None and exact else self._estimate(attempt)
+        if attempt.told is not None or billed == "begun":
+            self.left = usage
+        return usage
 
-    def price(
-        self,
-        usage: Usage,
-        *,
-        model: str | None = None,
-        labels: tuple[str | None, str | None, str | None] = (None,) * 3,
-    ) -> Cost:
-        """The price of the attempt under way at the moment it started.
-
-        `model` is the one that answered, and `labels` are speed, geo and service tier, as the answer tells them.
-        """
+    def price(self, usage: Usage) -> Cost:
+        """The price of the attempt under way at the moment it started, as the model that answered."""
         attempt = self._open
         if attempt is None or usage == Usage():
             return FREE
-        speed, geo, tier = labels
+        speed, geo, tier = attempt.labels
         moment = datetime.fromtimestamp(attempt.started_at, UTC)
-        priced = model_to_price(attempt.claim.model, model)
+        priced = model_to_price(attempt.claim.model, attempt.model)
         return cost_of(priced, usage, moment, speed=speed, geo=geo, service_tier=tier)
 
     def failed(self, billed: Billed) -> None:
         """The attempt under way failed, and another one may follow."""
         usage = self.charged(billed)
+        self._expect_again()
         self.settle("failed", usage, self.price(usage))
 
     def settle(self, state: FinalState, usage: Usage, cost: Cost) -> None:
@@ -221,10 +231,15 @@ class Meter:
 
     def when_durable(self, then: Callable[[], None]) -> None:
         """Call `then` once the ledger has taken in all that was settled; perhaps on the ledger's thread, at once."""
-        if not self._settling:
-            then()
-            return
-        self._settling[-1].add_done_callback(lambda _: then())
+        waiting = list(self._settling)
+
+        def next_one(_: object = None) -> None:
+            if waiting:
+                waiting.pop().add_done_callback(next_one)
+            else:
+                then()
+
+        next_one()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -236,6 +251,56 @@ class Meter:
         )
 
     # Inside
+
+    def _asked_labels(self) -> tuple[str | None, str | None, str | None]:
+        extra = self._request.extra if self._request is not None else {}
+        return extra.get("speed"), extra.get("inference_geo"), None
+
+    def _take_labels(self, attempt: _Attempt, told: MessageStarted | Message) -> None:
+        """What the answer says of itself; what it leaves out stays as it was."""
+        speed, geo, tier = attempt.labels
+        attempt.model = told.model or attempt.model
+        attempt.labels = (told.speed or speed, told.inference_geo or geo, told.service_tier or tier)
+
+    def _take_prompt(self, attempt: _Attempt, usage: Usage) -> None:
+        """The endpoint's word so far; some endpoints know nothing of the prompt before the end."""
+        attempt.told = usage
+        if usage.total_input_tokens:
+            self._ledger.streaming(attempt.claim.attempt_id, usage, self.price(usage))
+
+    def _take_end(self, attempt: _Attempt, message: Message) -> None:
+        """The endpoint's last word; where it holds no count, what was told before stays."""
+        before = attempt.told or Usage()
+        told = message.usage
+        if not told.total_input_tokens:
+            told = replace(before, output_tokens=told.output_tokens, estimated=True)
+        if not message.counted:
+            told = replace(told, output_tokens=before.output_tokens)
+        attempt.told, attempt.counted = told, message.counted
+
+    def _expect_again(self) -> None:
+        """The next attempt asks the same: its prompt is as long, and the cache holds it since an answer to it began."""
+        attempt, cached = (
+            self._open,
+            self.left.cache_read_input_tokens + self.left.cache_creation_input_tokens,
+        )
+        if attempt is not None and attempt.told is not None:
+            self._prompt_tokens = attempt.told.total_input_tokens or self._prompt_tokens
+        if self._outlook.lifetime and cached:
+            self._outlook = replace(self._outlook, warm_tokens=cached, readable_tokens=cached)
+
+    def _estimate(self, attempt: _Attempt) -> Usage:
+        """What an attempt that broke off has used: what the endpoint told of it, and of the rest what is to be expected."""
+        expected, outlook = attempt.granted.expected, attempt.outlook
+        told = attempt.told or Usage(output_tokens=1)
+        prompt = told
+        if not told.total_input_tokens:
+            tokens = self._prompt_tokens or expected.input_tokens
+            lifetime = marked_for(attempt.claim.model, tokens, outlook.lifetime)
+            prompt = usage_of(tokens, outlook.warm_tokens, lifetime, 0)
+        received = ceil((attempt.text_bytes + attempt.thinking_bytes) / expected.bytes_per_token)
+        output = told.output_tokens if attempt.counted else max(told.output_tokens, received)
+        return replace(prompt, output_tokens=output, thinking_tokens=told.thinking_tokens, estimated=True)
 
     def _take_promise(self) -> tuple[Claim, Granted] | None:
         promise, self._promised = self._promised, None

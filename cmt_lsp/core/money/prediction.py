@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cmt_lsp.api.models import cost_of, display_usd, limits_of
+from cmt_lsp.api.models import cost_of, display_usd, find_model, limits_of
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.budget import Refusal, fit
 from cmt_lsp.core.money.past import DONE, PROMPT_TOKENS
@@ -100,10 +100,11 @@ def predict(
     """The cost of a turn by the length of its answer, and of its median answer with a cold and with a warm cache."""
 
     def nano(output: int, warm: int) -> int | None:
-        usage = usage_of(expected.input_tokens, warm, outlook.lifetime, output)
+        usage = usage_of(expected.input_tokens, warm, lifetime, output)
         return cost_of(model, usage, at, speed=speed, geo=geo).nano_usd
 
-    warm = outlook.warm_tokens if outlook.lifetime else 0
+    lifetime = marked_for(model, expected.input_tokens, outlook.lifetime)
+    warm = outlook.warm_tokens if lifetime else 0
     p50, p90 = min(expected.output_p50, max_tokens), min(expected.output_p90, max_tokens)
     window = limits_of(model).context_window
     return Prediction(
@@ -115,11 +116,11 @@ def predict(
         output_max=max_tokens,
         basis=expected.basis,
         cold_nano=nano(p50, 0),
-        warm_nano=nano(p50, max(warm, outlook.readable_tokens if outlook.lifetime else 0)),
+        warm_nano=nano(p50, max(warm, outlook.readable_tokens if lifetime else 0)),
         p50_nano=nano(p50, warm),
         p90_nano=nano(p90, warm),
         max_nano=nano(max_tokens, warm),
-        cache_state=outlook.state,
+        cache_state=replace(outlook, lifetime=lifetime).state,
         warm_tokens=min(warm, expected.input_tokens),
         context_fill=min(1.0, (expected.input_tokens + p50) / window) if window else None,
     )
@@ -133,10 +134,17 @@ def usage_of(input_tokens: int, warm_tokens: int, lifetime: Lifetime | None, out
     return Usage(*by_class[lifetime], read, output_tokens, estimated=True)
 
 
+def marked_for(model: str, input_tokens: int, lifetime: Lifetime | None) -> Lifetime | None:
+    """The lifetime that marks give a prompt; None under the model's minimum, where they are without effect."""
+    known = find_model(model)
+    return None if known is not None and input_tokens < known.cache_minimum else lifetime
+
+
 def expected_cost(claim: Claim, expected: Expected, at: datetime) -> Cost:
     """What an attempt will most likely cost: its prompt with the cache as it should be, and the median answer."""
     output = min(expected.output_p50, claim.max_tokens)
-    usage = usage_of(expected.input_tokens, claim.warm_tokens, claim.lifetime, output)
+    lifetime = marked_for(claim.model, expected.input_tokens, claim.lifetime)
+    usage = usage_of(expected.input_tokens, claim.warm_tokens, lifetime, output)
     return cost_of(claim.model, usage, at, batch=claim.origin.kind == "batch")
 
 
