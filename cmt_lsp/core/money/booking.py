@@ -156,14 +156,9 @@ def _charged_to(connection: Connection, attempt_id: str) -> tuple[Origin, str, s
     return Origin(*row[:4]), row[4], row[5]
 
 
-def _insert(connection: Connection, opening: Opening) -> bool:
-    """Whether the row is new."""
+def _insert(connection: Connection, opening: Opening) -> None:
     values = (*_opening_values(opening), "reserved", *(0,) * 5, None, 0, None, None, None, 0)
-    cursor = connection.execute(_INSERT, (*values, opening.id))
-    try:
-        return cursor.rowcount > 0
-    finally:
-        cursor.close()
+    connection.execute(_INSERT, (*values, opening.id)).close()
 
 
 def _close(connection: Connection, closing: Closing, moment: Moment) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Ceiling, Claim, FinalState, Granted, Kind, Origin, Settled, Settlement
+from cmt_lsp.core.money.holder import Holder, this_machine
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.money.schema import FILE_NAME, WRONG_SUMS
 
@@ -94,6 +95,13 @@ def states(state_dir: Path) -> dict[str, str]:
 def wrong_sums(connection: sqlite3.Connection) -> int:
     """How many rows of the tables of sums are not the sums over the attempts."""
     return sum(connection.execute(query).fetchone()[0] for query in WRONG_SUMS)
+
+
+def dead_holder() -> Holder:
+    """A process that was there and is gone."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return Holder(this_machine(), process.pid, 1.0)
 
 
 HOLD_LOCK = """

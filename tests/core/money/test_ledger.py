@@ -99,6 +99,7 @@ async def test_a_reservation_is_durable_when_it_returns(ledger: Ledger, tmp_path
         "workspace": "/home/me/a", "model": MODEL, "number": 1, "started_at": NOW, "utc_offset": 0,
         "day": "2026-11-18", "hold_nano": 9_000_000, "pid": os.getpid(), "lease_until": NOW + LEASE_SECONDS,
         "max_tokens": 800, "raw_input_tokens": 100, "nano_usd": None, "override": None, "ended_at": None,
+        "input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0, "usage_estimated": 0, "cost_estimated": 0,
     }  # fmt: skip
     assert {name: row[name] for name in told} == told
 

@@ -25,6 +25,7 @@ from live_ledger import (
     OLD_SQLITE,
     USD,
     claim,
+    dead_holder,
     ended,
     free,
     lock_held,
@@ -132,6 +133,35 @@ async def test_with_a_budget_a_held_lock_stops_the_turn_after_five_seconds_and_m
     (budget,) = await ledger.budgets(origin())
     assert (budget.spent_nano, budget.held_nano) == (0, granted.hold_nano), "what landed late is held no more"
     assert ledger.close()
+
+
+async def test_what_was_heard_while_the_ledger_was_held_is_known_after_the_process_died(
+    tmp_path: Path,
+) -> None:
+    first = Ledger(
+        tmp_path / "state",
+        "w1",
+        clock=lambda: NOW,
+        spool_dir=tmp_path / "spool",
+        patience=0.05,
+        holder=dead_holder(),
+    )
+    first._books.lock_seconds = 0.1
+    await asyncio.wrap_future(first.sweep())
+    with lock_held(tmp_path / "state" / "ledger.sqlite3"):
+        await first.reserve([claim("a1")])
+        first.streaming("a1", Usage(90, 0, 0, 10, 1), Cost(1000, 0, "row", estimated=False))
+        await asyncio.to_thread(first.close)
+    second = open_ledger(tmp_path, patience=5.0)
+
+    await asyncio.wrap_future(second.sweep())
+
+    with peek(tmp_path / "state") as connection:
+        row = connection.execute(
+            "SELECT state, input_tokens, cache_read_input_tokens FROM attempts"
+        ).fetchone()
+    assert tuple(row) == ("orphan", 90, 10)
+    assert second.close()
 
 
 async def test_an_allowed_turn_passes_a_budget_that_cannot_be_checked(tmp_path: Path) -> None:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from live_ledger import MODEL, NOW, claim, ended, one_turn, origin, peek, row_of, settle, states, wrong_sums
+from live_ledger import (
+    MODEL,
+    NOW,
+    claim,
+    dead_holder,
+    ended,
+    one_turn,
+    origin,
+    peek,
+    row_of,
+    settle,
+    states,
+    wrong_sums,
+)
 
 from cmt_lsp.api.errors import BudgetExceededError
 from cmt_lsp.api.models import Cost, cost_of
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Ceiling
-from cmt_lsp.core.money.holder import LEASE_SECONDS, Holder, this_machine
+from cmt_lsp.core.money.holder import LEASE_SECONDS, Holder
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.money.orphans import LiveRow, charge_of
 
@@ -57,6 +69,17 @@ def test_the_multipliers_that_the_endpoint_told_are_kept() -> None:
     wanted = cost_of(MODEL, usage, AT, geo="us")
     assert cost.nano_usd == pytest.approx(wanted.nano_usd, abs=2)
     assert cost.saved_nano_usd == pytest.approx(wanted.saved_nano_usd, abs=2)
+
+
+def test_a_first_word_without_any_tokens_says_nothing_of_multipliers() -> None:
+    silent = replace(
+        STREAMING, nano_usd=0, input_tokens=0, cache_creation_5m_input_tokens=0, cache_creation_1h_input_tokens=0,
+        cache_read_input_tokens=0, output_tokens=0,
+    )  # fmt: skip
+    usage, cost = charge_of(silent)
+
+    assert usage == Usage(output_tokens=300, estimated=True)
+    assert cost.nano_usd == cost_of(MODEL, usage, AT).nano_usd
 
 
 def test_a_batch_is_charged_at_half_the_price() -> None:
@@ -119,12 +142,6 @@ def open_ledger(tmp_path: Path, holder: Holder | None = None, now: float = NOW) 
         patience=5.0,
         holder=holder,
     )
-
-
-def dead_holder() -> Holder:
-    with subprocess.Popen(["true"]) as process:
-        pass
-    return Holder(this_machine(), process.pid, 1.0)
 
 
 async def test_a_sweep_closes_what_dead_processes_left_and_says_so_once(
