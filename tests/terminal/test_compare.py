@@ -222,14 +222,15 @@ def test_while_they_come_each_has_a_panel_and_none_stays(scripted: Scripted, ter
         *STARTED,
         text("one", "Half \x1b]0;owned\x07an answer"),
         value("two", "retry", **retry),
+        value("one", "end", stopReason="max_tokens"),
         ["until", "cmt/cancel"],
-        value("one", "end", stopReason="cancelled"),
-        *rows(row("one", "Half", "cancelled"), row("two", "", "cancelled")),
+        *rows(row("one", "Half", "max_tokens"), row("two", "", "cancelled")),
     ]
     server = scripted({"cmt/compare": acts, "cmt/cancel": [["result", {"cancelled": 2}]]})
     screen = terminal(driver(server), columns=120)
     screen.wait_for("Half ␛]0;owned␇an answer")
     screen.wait_for("attempt 2 of 3 in 1.")
+    screen.wait_for("max tokens")
 
     screen.type("\x03")
 
