@@ -186,6 +186,43 @@ def _usage(options: Namespace) -> int:
     )
 
 
+def _submit_batch(options: Namespace) -> int:
+    from cmt_lsp.terminal.batch import submit_batch
+
+    return submit_batch(
+        options.file,
+        title=options.name,
+        model=options.model,
+        max_tokens=options.max_tokens,
+        over_budget=options.over_budget,
+        agreed=options.yes,
+    )
+
+
+def _list_batches(options: Namespace) -> int:
+    from cmt_lsp.terminal.batch import list_batches
+
+    return list_batches(everywhere=options.all, no_color=options.no_color)
+
+
+def _batch_status(options: Namespace) -> int:
+    from cmt_lsp.terminal.batch import show_status
+
+    return show_status(options.which, wait=options.wait, no_color=options.no_color)
+
+
+def _batch_results(options: Namespace) -> int:
+    from cmt_lsp.terminal.batch import show_results
+
+    return show_results(options.which, as_json=options.jsonl, out=options.out)
+
+
+def _cancel_batch(options: Namespace) -> int:
+    from cmt_lsp.terminal.batch import cancel_batch
+
+    return cancel_batch(options.which)
+
+
 def _doctor(options: Namespace) -> int:
     from cmt_lsp.terminal.doctor import examine
 
@@ -230,6 +267,7 @@ def _parser() -> ArgumentParser:
     _add_budget(commands)
     _add_ledger(commands)
     _add_usage(commands)
+    _add_batch(commands)
     _finish(_command(commands, "doctor", "check the installation; costs nothing"), _doctor)
     _add_simulate(commands)
     return parser
@@ -344,6 +382,36 @@ def _add_usage(commands: _SubParsersAction[ArgumentParser]) -> None:
     form.add_argument("--csv", action="store_true", help="print one line for each group")
     form.add_argument("--html", metavar="FILE", help="write a page with charts")
     _finish(usage, _usage)
+
+
+def _add_batch(commands: _SubParsersAction[ArgumentParser]) -> None:
+    batch = _command(commands, "batch", "many prompts within a day at half the price")
+    verbs = batch.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    submit = _command(verbs, "submit", "price the prompts of a file, ask, and send them")
+    submit.add_argument(
+        "file",
+        metavar="FILE",
+        help='one prompt a line, a paragraph where there are empty lines, or {"id", "text", ...} a line; - is stdin',
+    )
+    submit.add_argument("--name", metavar="N", help="what to call the batch")
+    submit.add_argument("--model", metavar="M")
+    submit.add_argument("--max-tokens", type=_positive, metavar="N", help="longest answer")
+    submit.add_argument("--over-budget", metavar="REASON", help="send it whatever the budgets say")
+    submit.add_argument("--yes", action="store_true", help="agree to the price")
+    _finish(submit, _submit_batch)
+    listed = _command(verbs, "list", "batches of this folder")
+    listed.add_argument("--all", action="store_true", help="of every folder")
+    _finish(listed, _list_batches)
+    status = _command(verbs, "status", "how a batch stands; fetches the answers once it has ended")
+    status.add_argument("--wait", action="store_true", help="wait for its end; Ctrl-C leaves it to itself")
+    results = _command(verbs, "results", "print the answers")
+    shape = results.add_mutually_exclusive_group()
+    shape.add_argument("--jsonl", action="store_true", help="one JSON object a line")
+    shape.add_argument("--out", metavar="FILE", help="write them to a new file, one JSON object a line")
+    cancel = _command(verbs, "cancel", "end it early; what is under way is still charged")
+    for verb, command in ((status, _batch_status), (results, _batch_results), (cancel, _cancel_batch)):
+        verb.add_argument("which", metavar="ID|NAME")
+        _finish(verb, command)
 
 
 def _add_simulate(commands: _SubParsersAction[ArgumentParser]) -> None:

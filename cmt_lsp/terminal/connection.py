@@ -160,8 +160,11 @@ class Connection:
         *,
         seconds: float = 30.0,
         progress: Handler | None = None,
+        progress_token: str = "partialResultToken",  # noqa: S107  the name of a field
     ) -> Any:
         """The result of one request; `progress` is called with each of its partial results.
+
+        With `progress_token` "workDoneToken" it is called with each value of the request's progress line instead.
 
         Raises AnswerError (the server's own error), ServerGoneError, TroubleError after `seconds`, or what
         `progress` raised.
@@ -170,7 +173,7 @@ class Connection:
         number, token = self._next_id, f"partial-{self._next_id}"
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
         if params is not None:
-            message["params"] = {**params, "partialResultToken": token} if progress else params
+            message["params"] = {**params, progress_token: token} if progress else params
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         if progress is not None:
