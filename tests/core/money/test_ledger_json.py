@@ -126,6 +126,8 @@ def test_every_column_but_the_number_is_carried(ledgers: Callable[[], Store]) ->
         ledgers().submit(lambda c: [row[1] for row in c.execute("PRAGMA table_info(attempts)")]).result(10)
     )
     assert sorted(COLUMNS) == sorted(set(columns) - {"seq"})
+    (entry,) = json.loads(exported_rows(ledgers, [a_row(1)]))["requests"]
+    assert None not in entry.values(), "what is not known is left out"
 
 
 @settings(max_examples=60)
@@ -239,6 +241,13 @@ def test_one_wrong_field_in_any_entry_changes_nothing_and_is_named(
     assert imported(store, document(entries[:2])) == Imported(2, 0), "a refusal leaves nothing behind"
 
 
+def test_a_number_too_large_for_any_is_refused(ledgers: Callable[[], Store]) -> None:
+    """JSON has no infinity, but this reads as one."""
+    text = exported_rows(ledgers, [a_row(1)]).replace('"lease_until": 1.0', '"lease_until": 1e999')
+    with pytest.raises(UsageFileError, match="entry 1: lease_until must be a number"):
+        imported(ledgers(), text)
+
+
 def test_a_file_that_breaks_off_changes_nothing(ledgers: Callable[[], Store]) -> None:
     store = ledgers()
     text = exported_rows(ledgers, [a_row(number) for number in range(50)])
@@ -274,9 +283,13 @@ def test_a_trackers_file_can_be_imported_and_has_neutral_values_where_it_knows_n
     text = tracker_file(tmp_path / "usage.json", tracker)
     assert import_ledger(store, io.StringIO(text), tokyo) == Imported(1, 0)
 
-    wanted = "kind, session_id, turn_id, window_id, workspace, model, number, started_at, utc_offset, day, ended_at, state"
+    wanted = (
+        "kind, session_id, turn_id, window_id, workspace, model, number, started_at, utc_offset, day, ended_at, state, "
+        "hold_nano, machine, pid, pid_started, lease_until"
+    )
     assert store.submit(lambda c: c.execute(f"SELECT {wanted} FROM attempts").fetchone()).result(10) == (  # noqa: S608
         "import", "s", "t", "w", "/x", "claude-opus-5-5", 1, AT.timestamp(), 540, "2026-11-22", AT.timestamp(), "done",
+        0, "", 0, 0.0, 0.0,
     )  # fmt: skip
     late = AT.replace(hour=15)
     tracker.record("s", "claude-opus-5-5", Usage(1), late)
@@ -448,6 +461,28 @@ def test_a_ledger_that_is_held_is_a_sentence_and_nothing_is_imported_later(
         other.execute("ROLLBACK")
     assert store.flush().result(10) == 0
     assert attempts(store) == []
+
+
+def test_a_ledger_that_is_taken_while_the_file_is_read_gets_nothing_later_either(
+    ledgers: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_TIMEOUT_MS", 50)
+    text, store = exported_rows(ledgers, [a_row(1)]), ledgers()
+    attempts(store)
+    with closing(sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)) as other:
+        held: list[bool] = []
+
+        def take_it() -> None:
+            if not held:
+                other.execute("BEGIN IMMEDIATE")
+                held.append(True)
+
+        with pytest.raises(StoreUnavailableError, match="another process holds it"):
+            import_ledger(store, Slow(text, take_it), UTC)
+        other.execute("ROLLBACK")
+    assert store.flush().result(10) == 0
+    assert attempts(store) == []
+    assert imported(store, text) == Imported(1, 0)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_before_the_file_is_read(ledgers: Callable[[], Store]) -> None:
