@@ -23,7 +23,7 @@ from cmt_lsp.terminal.connection import TroubleError
 from cmt_lsp.terminal.usage_csv import HEAD, write_csv
 from cmt_lsp.terminal.usage_file import write_page
 from cmt_lsp.terminal.usage_page import GENERATOR
-from cmt_lsp.terminal.usage_screen import Column, bar, fitting
+from cmt_lsp.terminal.usage_screen import LONGEST_BAR, Column, bar, fitting
 
 OPUS, SONNET = "claude-opus-5-5", "claude-sonnet-5-5"
 PAGE = f"<!doctype html>\n<html><head>{GENERATOR}</head></html>\n"
@@ -90,8 +90,9 @@ def test_what_was_asked_is_what_is_shown(endpoint: Simulator) -> None:
     assert screen[results[0]["model"]][-1].endswith("%")
     assert [group["label"] for group in by_session["groups"]] == ["talk"]
     assert "Usage of session talk\n" in cmt("usage", "--session", "talk").stdout
-    folder = json.loads(cmt("usage", "--json", "--workspace", ".").stdout)
-    assert folder["totals"]["cost"]["nanoUsd"] == asked
+    folder = cmt("usage", "--workspace", ".").stdout
+    assert (cells(folder)["all"][0], cells(folder)["talk"][1]) == (shown, shown)
+    assert ("By session" in folder, "By workspace" in folder) == (True, False)
     assert json.loads(cmt("usage", "--json", "--workspace", "..").stdout)["requests"] == 0
 
 
@@ -178,6 +179,7 @@ def test_the_screen_has_totals_tables_and_one_explanation_of_each_mark(ledger: s
     assert shown[OPUS][1:3] == ["~$8.0000", "62%"]
     assert shown["mystery"][0] == "unpriced"
     assert shown["no workspace"][1] == "≥$4.0000"
+    assert [done.stdout.count(f" {'█' * LONGEST_BAR} "), "█" * (LONGEST_BAR + 1) in done.stdout] == [3, False]
     assert done.stdout.count("≥ 1 request went to") == 1
     assert done.stdout.count("~ 1 request is estimated") == 1
     assert "\x1b" not in done.stdout
@@ -193,12 +195,14 @@ def test_one_table_and_the_days_of_it_can_be_chosen(ledger: sqlite3.Connection) 
     assert "By workspace" not in done.stdout
 
 
-def test_a_year_is_shown_in_weeks(ledger: sqlite3.Connection) -> None:
-    shown = cells(cmt("usage", "--by", "day", "--from", "2025-01-01", "--to", "2025-12-31").stdout)
+def test_a_year_is_shown_in_weeks_from_the_first_one_with_spending(ledger: sqlite3.Connection) -> None:
+    done = cmt("usage", "--by", "day", "--from", "2025-01-01", "--to", "2025-12-31")
+    shown = cells(done.stdout)
 
     assert shown["2025-02-24 to 2025-03-02"][1] == "~$9.0000"
     assert shown["2025-03-03 to 2025-03-09"][1] == "≥$4.0000"
-    assert "2025-02-17 to 2025-02-23" not in shown
+    assert "2025-02-17" not in done.stdout
+    assert "2025-12-29 to 2025-12-31" in done.stdout
 
 
 def test_old_spending_alone_says_how_to_see_it(ledger: sqlite3.Connection) -> None:
@@ -359,7 +363,10 @@ def test_the_default_screen_looks_thirty_days_back(ledger: sqlite3.Connection) -
         book(ledger, day=str(today - timedelta(days=back)), nano_usd=10**9 + back, model=f"model-{back}")
 
     shown = cmt("usage").stdout
+    month = report(ledger, first_day=str(today.replace(day=1)), last_day=str(today))
 
+    assert cells(shown)["today"][0] == "$1.00"
+    assert cells(shown)[f"{today:%B}"][0] == month["totals"]["cost"]["display"][:5]
     assert str(today - timedelta(days=29)) in shown
     assert str(today - timedelta(days=30)) not in shown
     assert ("model-29" in shown, "model-30" in shown) == (True, False)
