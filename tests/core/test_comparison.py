@@ -604,6 +604,7 @@ async def test_one_cancelled_at_once_the_others_are_asked(
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(900)
 async def test_cancelled_at_any_moment_every_hold_is_freed_and_every_model_has_a_row(
     manager: APISessionManager,
     simulator: Simulator,
