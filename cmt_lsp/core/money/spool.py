@@ -259,4 +259,5 @@ def _entry(raw: dict[str, Any]) -> Entry:
         "cost": Cost(**raw.pop("cost")),
         "opening": opening and Opening(**opening),
     }
-    return {"Hearing": Hearing, "Closing": Closing}[name](**raw, **parts)
+    made: Hearing | Closing = {"Hearing": Hearing, "Closing": Closing}[name](**raw, **parts)
+    return made
