@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cmt_lsp.cli import _parser
+from cmt_lsp.cli import parser_of_all
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -34,7 +34,7 @@ def test_every_command_line_of_ours_parses(page: Path) -> None:
     lines = [part for block in blocks for line in block.splitlines() for part in line.split("&&")]
     ours = [shlex.split(line, comments=True)[1:] for line in lines if re.match(r"\s*(\S*/)?cmt-lsp\b", line)]
     for arguments in ours:
-        assert _parser().parse_args(arguments).command is not None
+        assert parser_of_all().parse_args(arguments).command is not None
 
 
 def test_the_readme_names_one_command_to_see_it_and_one_to_test_it() -> None:
