@@ -17,7 +17,7 @@ from cmt_lsp.api.errors import StoreUnavailableError
 from cmt_lsp.api.models import Cost, cost_of, find_model
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import batch_rows
-from cmt_lsp.core.batch import BatchAnswer, BatchInfo
+from cmt_lsp.core.batch import ANSWER_STATES, BatchAnswer, BatchInfo
 from cmt_lsp.core.money.attempt import Settlement, Sums
 from cmt_lsp.core.money.open_attempts import open_attempts
 
@@ -150,10 +150,13 @@ class BatchBooks:
         return (await self.infos([record]))[0]
 
     async def infos(self, records: Sequence[BatchRecord]) -> list[BatchInfo]:
-        """Several, with two questions in all."""
+        """Several, with two questions in all; what their answers tell stands where the ledger cannot be read."""
         ids = [record.id for record in records]
         counts = await self._read(partial(batch_rows.counts_of, batch_ids=ids))
-        sums = await self._ledger.sums_by_session(ids)
+        try:
+            sums = await self._ledger.sums_by_session(ids)
+        except StoreUnavailableError:
+            sums = await self._read(partial(batch_rows.sums_of_answers, batch_ids=ids))
         return [BatchInfo(record, counts[record.id], sums.get(record.id, _NO_SUMS)) for record in records]
 
     async def listed(
@@ -198,6 +201,12 @@ class BatchBooks:
             return self._settlement(name, state)
         size = len((answer.text or "").encode())
         return Settlement(name, state, self._clock(), answer.usage, answer.cost or FREE, size)
+
+
+def new_info(record: BatchRecord) -> BatchInfo:
+    """A batch that was sent a moment ago: nothing has been answered."""
+    counts = dict.fromkeys(ANSWER_STATES, 0) | {"processing": record.requests}
+    return BatchInfo(record, counts, _NO_SUMS)
 
 
 def answer_of(record: BatchRecord, index: int, model: str, result: RemoteResult) -> BatchAnswer:

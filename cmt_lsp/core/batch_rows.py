@@ -9,6 +9,7 @@ from cmt_lsp.api.errors import UnknownBatchError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.batch import ANSWER_STATES, OPEN_STATES, AnsweredPrompt, BatchAnswer, BatchRecord
+from cmt_lsp.core.money.attempt import Sums
 from cmt_lsp.core.store import Migration
 
 if TYPE_CHECKING:
@@ -178,6 +179,19 @@ def counts_of(connection: Connection, batch_ids: Iterable[str]) -> dict[str, dic
         )
         told = dict(rows)
         found[batch_id] = {state: told.get(state, 0) for state in ANSWER_STATES}
+    return found
+
+
+def sums_of_answers(connection: Connection, batch_ids: Iterable[str]) -> dict[str, Sums]:
+    """What the answers of each batch add up to, by their own prices."""
+    query = f"SELECT {_ANSWER} FROM batch_requests WHERE batch_id=? AND state='succeeded'"  # noqa: S608  our columns
+    found: dict[str, Sums] = {}
+    for batch_id in batch_ids:
+        answers = [_answer(row) for row in connection.execute(query, (batch_id,))]
+        costs = [answer.cost for answer in answers if answer.cost is not None]
+        estimated = sum(answer.usage.estimated for answer in answers)
+        usage = sum((answer.usage for answer in answers), Usage())
+        found[batch_id] = Sums(len(answers), usage, Cost.sum(costs), estimated)
     return found
 
 

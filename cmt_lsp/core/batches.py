@@ -10,19 +10,20 @@ from weakref import WeakValueDictionary
 
 from cmt_lsp.api.endpoint import host_of
 from cmt_lsp.api.errors import BadParamsError, CmtError, InvalidRequestError
-from cmt_lsp.core.batch import OPEN_STATES, BatchRecord
-from cmt_lsp.core.batch_books import BatchBooks
+from cmt_lsp.core.batch import OPEN_STATES
+from cmt_lsp.core.batch_books import BatchBooks, new_info
 from cmt_lsp.core.batch_lookout import Lookout
-from cmt_lsp.core.batch_plan import average_prompts, origin_of, plan_batch, price_of
+from cmt_lsp.core.batch_plan import average_prompts, plan_batch, price_of
 from cmt_lsp.core.batch_submission import Submission
 from cmt_lsp.core.births import real_path
+from cmt_lsp.core.money.attempt import Origin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from cmt_lsp.api.message_batches import MessageBatches
-    from cmt_lsp.core.batch import AnsweredPrompt, BatchInfo, BatchOrder, BatchPrice
+    from cmt_lsp.core.batch import AnsweredPrompt, BatchInfo, BatchOrder, BatchPrice, BatchRecord
     from cmt_lsp.core.batch_lookout import Tell
     from cmt_lsp.core.batch_plan import BatchPlan
     from cmt_lsp.core.clients import Clients
@@ -84,7 +85,7 @@ class Batches:
         with self._clients.answering(access):
             record, notices = await self._submission.submit(plan, order, client)
         told = (*plan.notices, *notices, *((record.problem,) if record.problem else ()))
-        return await self._books.info(record), price, tuple(dict.fromkeys(told))
+        return new_info(record), price, tuple(dict.fromkeys(told))
 
     async def listed(
         self, scope: BatchScope = "workspace", workspace: str | Path | None = None
@@ -105,7 +106,7 @@ class Batches:
         lock = self._one_at_a_time.setdefault(batch_id, asyncio.Lock())
         async with lock:
             record = await self._books.read(batch_id)
-            if record.state == "submitting" and self._locks.held_elsewhere([record.id]):
+            if record.state == "submitting" and self._is_on_its_way(record):
                 return await self._books.info(record)
             if record.state == "submitting" and record.sent_at is None:
                 record = await self._close_unsent(record)
@@ -168,7 +169,7 @@ class Batches:
     async def tidy(self) -> None:
         """Give back what batches hold that a killed window never sent; asks nobody."""
         for record in await self._books.unsent():
-            if not self._locks.held_elsewhere([record.id]):
+            if not self._is_on_its_way(record):
                 await self._close_unsent(record)
 
     def take_notices(self) -> tuple[str, ...]:
@@ -183,12 +184,16 @@ class Batches:
         return await asyncio.to_thread(plan_batch, order, self._settings(), self._moment().date())
 
     async def _price(self, plan: BatchPlan) -> BatchPrice:
-        nobody = origin_of(BatchRecord("", "", "", None, "", 0.0, 0))
+        nobody = Origin("batch", "", "", "")
         averages = await asyncio.to_thread(average_prompts, plan)
         expected = {
             model: await self._ledger.expect(nobody, model, length) for model, length in averages.items()
         }
         return await asyncio.to_thread(price_of, plan, expected, self._moment())
+
+    def _is_on_its_way(self, record: BatchRecord) -> bool:
+        """Whether a window, this one or another, is about to send it."""
+        return self._locks.is_held(record.id) or bool(self._locks.held_elsewhere([record.id]))
 
     async def _close_unsent(self, record: BatchRecord) -> BatchRecord:
         return await self._books.close_unsent(

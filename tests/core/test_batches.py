@@ -669,6 +669,25 @@ async def test_two_looks_at_once_in_two_windows_settle_once(
     await other.aclose()
 
 
+async def test_a_ledger_that_cannot_be_read_hides_no_batch_and_no_answer(
+    manager: APISessionManager, batches: Batches, simulator: Simulator, state_dir: Path
+) -> None:
+    simulator.batches.rate = math.inf
+    info, _, _ = await batches.submit(order())
+    ended = await batches.status(info.record.id)
+    later = APISessionManager()
+    (state_dir / "ledger.sqlite3").rename(state_dir / "elsewhere")
+    (state_dir / "ledger.sqlite3").mkdir()
+
+    (listed,) = await later.batches.listed("all")
+
+    assert (listed.record, listed.sums.usage) == (ended.record, ended.sums.usage)
+    assert listed.sums.cost.nano_usd == ended.sums.cost.nano_usd
+    (state_dir / "ledger.sqlite3").rmdir()
+    (state_dir / "elsewhere").rename(state_dir / "ledger.sqlite3")
+    await later.aclose()
+
+
 async def test_prompts_that_cannot_be_kept_are_not_sent(
     simulator: Simulator, state_dir: Path, manager: APISessionManager, batches: Batches
 ) -> None:
