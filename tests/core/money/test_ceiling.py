@@ -205,6 +205,11 @@ def own_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: str) -> No
     models._own.cache_clear()
 
 
+def test_parts_of_a_nano_dollar_are_rounded_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_prices(tmp_path, monkeypatch, '[[price]]\nmodel = "own"\ninput = 0.001\noutput = 0.001\n')
+    assert most(ask(model="own", inference_geo="us"), 10) == Ceiling(13, 2)  # 11 x 1.1 = 12.1, and 1.1
+
+
 def test_a_model_without_a_price_has_no_ceiling() -> None:
     assert ceiling_of(ask(model="local-llama"), 100, NOW) is None
     assert ceiling_of(ask(model="local-llama"), None, NOW) is None
@@ -290,6 +295,12 @@ def test_images_are_priced_by_the_published_formula(model: str, width: int, heig
 def test_an_image_of_unknown_size_is_taken_as_the_largest(source: Mapping[str, Any]) -> None:
     bare, with_image = ask([]), ask([{"type": "image", "source": source}])
     assert prompt_estimate(with_image) - prompt_estimate(bare) == 4_784 + 1
+
+
+def test_base64_that_ends_early_still_tells_the_size() -> None:
+    broken = png(1920, 1080)
+    broken["source"]["data"] += "A"
+    assert prompt_estimate(ask([broken])) == prompt_estimate(ask([png(1920, 1080)]))
 
 
 def test_only_the_head_of_an_image_is_read() -> None:

@@ -480,6 +480,11 @@ def test_what_the_cache_holds_is_read_and_the_rest_is_written() -> None:
     assert for_an_hour.cold_nano == 10_000 * 4_000 + 500 * 10_000
 
 
+def test_no_more_is_read_than_the_prompt_has() -> None:
+    found = predict(MODEL, expecting(), 4_000, Outlook(True, "5m", 10**9, 10**9), NOW)
+    assert found.p50_nano == found.warm_nano == 10_000 * 100 + 500 * 10_000
+
+
 def test_a_cold_cache_is_told_with_what_a_warm_one_would_cost() -> None:
     found = predict(MODEL, expecting(), 4_000, Outlook(True, "5m", 0, 8_000), NOW)
 
@@ -640,8 +645,8 @@ def test_what_had_no_price_or_no_tokens_is_left_out_of_that_median_alone(ledger:
 
 def test_the_newest_thousand_predictions_count(ledger: sqlite3.Connection) -> None:
     ledger.execute("BEGIN")
-    for number in range(1_010):
-        predicted(ledger, 2_000 if number < 10 else 1_000, 1_000)
+    for number in range(1_500):
+        predicted(ledger, 2_000 if number < 600 else 1_000, 1_000)
     ledger.execute("COMMIT")
     found = calibration(ledger, "all", "")
     assert (found.turns, found.median_input_error, found.inside_p90) == (1_000, 0.0, 1.0)
