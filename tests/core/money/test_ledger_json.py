@@ -499,6 +499,7 @@ def test_a_ledger_of_a_newer_version_is_refused_before_the_file_is_read(ledgers:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(300)
 def test_memory_does_not_grow_with_the_ledger(
     ledgers: Callable[[], Store], campaign_size: Callable[[int, int], int], tmp_path: Path
 ) -> None:
