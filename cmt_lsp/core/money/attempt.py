@@ -85,6 +85,8 @@ class Expected:
     basis: Literal["this session", "this model", "all models", "a first guess"]
     bytes_per_token: float
     """UTF-8 bytes of text in one token of this model's answers, for counting an answer that breaks off."""
+    thinking_bytes_per_token: float | None = None
+    """The same for the thinking that it shows, few where that is a summary; None: as for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Settlement:
     cost: Cost
     answer_bytes: int = 0
     """UTF-8 bytes of answer text (without thinking) that arrived."""
+    thinking_bytes: int = 0
+    """UTF-8 bytes of thinking that was shown, which may be a summary of what was thought."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ _FURTHER: dict[str, Callable[[object], Any]] = {
     "expected_p90": count,
     "expected_nano": money,
     "answer_bytes": count,
+    "thinking_bytes": count,
 }
 """Those of them that may be missing."""
 _TOLD = (

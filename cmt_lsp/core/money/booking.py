@@ -43,7 +43,7 @@ _INSERT = (
 )
 _HEAR = f"UPDATE attempts SET state = 'streaming', {', '.join(f'{name} = ?' for name in _USAGE)} WHERE id = ? AND {_LIVE}"  # noqa: S608
 _CLOSE = (
-    f"UPDATE attempts SET state = ?, ended_at = max(started_at, ?), answer_bytes = ?,"  # noqa: S608
+    f"UPDATE attempts SET state = ?, ended_at = max(started_at, ?), answer_bytes = ?, thinking_bytes = ?,"  # noqa: S608
     f" {', '.join(f'{name} = ?' for name in _USAGE)} WHERE id = ? AND ({_LIVE} OR state = 'orphan')"
 )
 _RENEW = f"UPDATE attempts SET lease_until = ? WHERE {_LIVE} AND machine = ? AND pid = ? AND pid_started = ?"  # noqa: S608
@@ -166,9 +166,8 @@ def _close(connection: Connection, closing: Closing, moment: Moment) -> None:
     opening = closing.opening or lost_opening(closing, moment)
     _insert(connection, opening)
     values = _values(closing.usage, closing.cost)
-    connection.execute(
-        _CLOSE, (closing.state, closing.ended_at, closing.answer_bytes, *values, closing.id)
-    ).close()
+    heard = (closing.answer_bytes, closing.thinking_bytes)
+    connection.execute(_CLOSE, (closing.state, closing.ended_at, *heard, *values, closing.id)).close()
 
 
 def _values(usage: Usage, cost: Cost) -> tuple[object, ...]:

@@ -86,6 +86,7 @@ class Closing:
     cost: Cost
     answer_bytes: int
     opening: Opening | None = None
+    thinking_bytes: int = 0
 
 
 Entry: TypeAlias = Opening | Hearing | Closing
@@ -143,6 +144,7 @@ def closing_of(settlement: Settlement, opening: Opening | None) -> Closing:
         settlement.cost,
         settlement.answer_bytes,
         opening,
+        settlement.thinking_bytes,
     )
 
 

@@ -91,7 +91,7 @@ class Meter:
         self.prediction: Prediction | None = None
         """What was expected of the turn when its first attempt was let through."""
         self.left = Usage()
-        """What the request has left in the prompt cache: as told, or as expected where its answer began without a word."""
+        """What the request has left in the prompt cache: as told, or expected where its answer began without a word."""
         self.notices: list[str] = []
 
     # Before and while an attempt runs
@@ -219,7 +219,7 @@ class Meter:
         attempt, self._open = self._open, None
         if attempt is not None:
             self._spent.append((usage, cost))
-            self._book(attempt.claim, state, usage, cost, attempt.text_bytes)
+            self._book(attempt.claim, state, usage, cost, (attempt.text_bytes, attempt.thinking_bytes))
         elif promise := self._take_promise():
             self._book(promise[0], "cancelled", Usage(), FREE)
 
@@ -290,7 +290,7 @@ class Meter:
             self._outlook = replace(self._outlook, warm_tokens=cached, readable_tokens=cached)
 
     def _estimate(self, attempt: _Attempt) -> Usage:
-        """What an attempt that broke off has used: what the endpoint told of it, and of the rest what is to be expected."""
+        """What an attempt that broke off has used: what the endpoint told, and of the rest what is to be expected."""
         expected, outlook = attempt.granted.expected, attempt.outlook
         told = attempt.told or Usage(output_tokens=1)
         prompt = told
@@ -298,7 +298,8 @@ class Meter:
             tokens = self._prompt_tokens or expected.input_tokens
             lifetime = marked_for(attempt.claim.model, tokens, outlook.lifetime)
             prompt = usage_of(tokens, outlook.warm_tokens, lifetime, 0)
-        received = ceil((attempt.text_bytes + attempt.thinking_bytes) / expected.bytes_per_token)
+        thought = attempt.thinking_bytes / (expected.thinking_bytes_per_token or expected.bytes_per_token)
+        received = ceil(thought + attempt.text_bytes / expected.bytes_per_token)
         output = told.output_tokens if attempt.counted else max(told.output_tokens, received)
         return replace(prompt, output_tokens=output, thinking_tokens=told.thinking_tokens, estimated=True)
 
@@ -327,8 +328,10 @@ class Meter:
         (granted,) = await self._ledger.reserve([claim])
         return claim, granted
 
-    def _book(self, claim: Claim, state: FinalState, usage: Usage, cost: Cost, text_bytes: int = 0) -> None:
-        settlement = Settlement(claim.attempt_id, state, self._clock(), usage, cost, text_bytes)
+    def _book(
+        self, claim: Claim, state: FinalState, usage: Usage, cost: Cost, heard: tuple[int, int] = (0, 0)
+    ) -> None:
+        settlement = Settlement(claim.attempt_id, state, self._clock(), usage, cost, *heard)
         self._settling.append(self._ledger.settle([settlement]))
 
 

@@ -44,6 +44,8 @@ PROMPT_TOKENS = (
 DONE = "state = 'done' AND kind <> 'warm'"
 """The attempts that tell what a question uses."""
 _COUNTED = f"{DONE} AND usage_estimated = 0 AND raw_input_tokens > 0"
+_TOLD_APART = "(thinking_tokens IS NOT NULL OR coalesce(thinking_bytes, 0) = 0)"
+"""Not every endpoint tells how much of an answer was thinking."""
 _OF_SESSION = "session_id = ? AND +model = ?"
 """The sign keeps SQLite from looking through all of the model for a session that has few attempts: with 50,000 that took
 50 ms, under the lock of every reservation."""
@@ -65,6 +67,7 @@ class Past:
     ratio: float
     """Real prompt tokens for each one of the rule of thumb, in what is new."""
     bytes_per_token: float
+    thinking_bytes_per_token: float | None
 
     def expect(
         self,
@@ -84,6 +87,7 @@ class Past:
             output_p90=self._answer(self.p90, FIRST_GUESS_P90, max_tokens),
             basis=self.basis,
             bytes_per_token=self.bytes_per_token,
+            thinking_bytes_per_token=self.thinking_bytes_per_token,
         )
 
     def _prompt(self, raw: int) -> int:
@@ -114,6 +118,7 @@ def past_of(connection: Connection, session_id: str, model: str) -> Past:
         known=known,
         ratio=_ratio(known, _usual_ratio(connection, model)),
         bytes_per_token=_bytes_per_token(connection, model),
+        thinking_bytes_per_token=_bytes_per_thought(connection, model),
     )
 
 
@@ -154,11 +159,13 @@ def _newest_answers(connection: Connection, which: str, *keys: str) -> list[Obse
 def _known(connection: Connection, session_id: str, model: str) -> tuple[tuple[int, int], ...]:
     """Of the session's last counted attempt, the prompt, and the prompt with the text of its answer.
 
-    Whether thinking is sent again depends on the model, so it is left to what must be estimated.
+    Whether thinking is sent again depends on the model, so it is left to what must be estimated. So is an answer that
+    was thought about where nobody told how long.
     """
     row = connection.execute(
         f"SELECT {PROMPT_TOKENS}, raw_input_tokens, output_tokens - coalesce(thinking_tokens, 0),"  # noqa: S608
-        f" coalesce(answer_bytes, 0) FROM attempts WHERE {_OF_SESSION} AND {_COUNTED} ORDER BY seq DESC LIMIT 1",
+        f" CASE WHEN {_TOLD_APART} THEN coalesce(answer_bytes, 0) ELSE 0 END"
+        f" FROM attempts WHERE {_OF_SESSION} AND {_COUNTED} ORDER BY seq DESC LIMIT 1",
         (session_id, model),
     ).fetchone()
     if row is None:
@@ -196,8 +203,18 @@ def _newest_prompts(connection: Connection, which: str, *keys: str) -> list[tupl
 def _bytes_per_token(connection: Connection, model: str) -> float:
     rows = connection.execute(
         f"SELECT 1.0 * answer_bytes / (output_tokens - coalesce(thinking_tokens, 0)) FROM attempts"  # noqa: S608
-        f" WHERE model = ? AND {DONE} AND usage_estimated = 0 AND answer_bytes > 0"
+        f" WHERE model = ? AND {DONE} AND usage_estimated = 0 AND answer_bytes > 0 AND {_TOLD_APART}"
         f" AND output_tokens > coalesce(thinking_tokens, 0) ORDER BY seq DESC LIMIT {_PROMPTS}",
         (model,),
     ).fetchall()
     return min(12.0, max(1.0, median(value for (value,) in rows))) if rows else BYTES_PER_TOKEN
+
+
+def _bytes_per_thought(connection: Connection, model: str) -> float | None:
+    """Of thinking that is shown: a summary stands for many more tokens than it has."""
+    rows = connection.execute(
+        f"SELECT 1.0 * thinking_bytes / thinking_tokens FROM attempts WHERE model = ? AND {DONE}"  # noqa: S608
+        f" AND usage_estimated = 0 AND thinking_bytes > 0 AND thinking_tokens > 0 ORDER BY seq DESC LIMIT {_PROMPTS}",
+        (model,),
+    ).fetchall()
+    return min(12.0, max(0.05, median(value for (value,) in rows))) if rows else None

@@ -171,6 +171,7 @@ SCHEMA = Schema(
                     told_at REAL NOT NULL, PRIMARY KEY (scope, key, limit_nano, percent)) WITHOUT ROWID""",
             ),
         ),
+        Migration("bytes of thinking", ("ALTER TABLE attempts ADD COLUMN thinking_bytes INTEGER",)),
     ),
     tables=("attempts", "limits", "warnings"),
     repair=(*MEND_ROWS, *REBUILD_SUMS),

@@ -44,6 +44,8 @@ def rows_by_turn(state_dir: Path) -> dict[str, list[dict[str, Any]]]:
 class Attempt:
     """One attempt as the ledger has it, beside the request that the endpoint saw; None where it saw none."""
 
+    stream: int
+    """The number of the stream that it belongs to."""
     row: dict[str, Any]
     request: RecordedRequest | None
     served: str | None = None
@@ -82,6 +84,10 @@ class Attempt:
         labels = {"speed": told["speed"], "geo": told["inference_geo"]} if told else {}
         at = datetime.fromtimestamp(self.row["started_at"], UTC)
         return cost_of(self.served or self.row["model"], usage, at, **labels)
+
+    @property
+    def is_charged(self) -> bool:
+        return self.booked[0].total_tokens > 0
 
     @property
     def is_exact(self) -> bool:

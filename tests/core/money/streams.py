@@ -21,6 +21,8 @@ from cmt_lsp.simulator import Answer, Fault, RecordedRequest, Simulator
 
 Stop: TypeAlias = Literal["never", "at once", "predicted", "before headers", "thinking", "text", "retry wait"]
 
+Kind: TypeAlias = "Callable[[random.Random, Stream, bool], Stream]"
+
 MARK = re.compile(r"\[stream (\d+)\]")
 WORDS = [
     "the",
@@ -205,11 +207,13 @@ class Script:
 # The kinds of streams
 
 
-def random_stream(rng: random.Random, number: int, model: str, *, first: bool) -> Stream:
-    """A question of any kind; `first` where the session has no history yet."""
-    make = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
-    plain = _plain(rng, number, model)
-    return make(rng, plain, first)
+def random_stream(
+    rng: random.Random, number: int, model: str, *, first: bool, kinds: Mapping[Kind, float] | None = None
+) -> Stream:
+    """A question of any kind, or of these; `first` where the session has no history yet."""
+    weights = kinds or KINDS
+    make = rng.choices(list(weights), list(weights.values()))[0]
+    return make(rng, _plain(rng, number, model), first)
 
 
 def _plain(rng: random.Random, number: int, model: str) -> Stream:
@@ -326,7 +330,7 @@ def _kept(_rng: random.Random, stream: Stream, _first: bool) -> Stream:
     return stream
 
 
-_KINDS = {
+KINDS: dict[Kind, float] = {
     _kept: 36,
     _short_limit: 4,
     _with_images: 2,
@@ -343,6 +347,27 @@ _KINDS = {
     _odd_usage: 3,
     _served_by_another: 2,
 }
+"""What the endpoint of the chat may do, by how often it does."""
+SIMPLE: dict[Kind, float] = {
+    _kept: 6,
+    _short_limit: 1,
+    _retried: 2,
+    _given_up: 1,
+    _broken: 3,
+    _stopped_early: 1,
+    _stopped_in_text: 3,
+}
+"""What any server may do that speaks the same protocol."""
+
+
+def _stalled(rng: random.Random, stream: Stream, _first: bool) -> Stream:
+    """Silence, before its headers or in its text, until the client has had enough of it."""
+    if rng.random() < 0.5:
+        return replace(stream, answers=(_with_fault(stream, Fault.stall()), stream.answers[0]))
+    return replace(_stopped_in_text(rng, stream, _first), stop="never")
+
+
+STALLED: dict[Kind, float] = {_stalled: 1}
 
 
 def _early_fault(rng: random.Random) -> Fault:
