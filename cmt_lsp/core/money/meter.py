@@ -84,6 +84,7 @@ class Meter:
         self._prompt_tokens: int | None = None
         """The request's prompt, once an attempt was told of it."""
         self._number = 0
+        self._claimed_at = 0.0
         self._open: _Attempt | None = None
         self._promised: tuple[Claim, Granted] | None = None
         self._spent: list[tuple[Usage, Cost]] = []
@@ -111,7 +112,8 @@ class Meter:
         request = self._request
         if request is None:
             raise AssertionError("an attempt is claimed for a request")
-        now = self._clock()
+        # One moment for the ceiling and for the price: a list of prices may end between the two.
+        self._claimed_at = now = self._clock()
         return Claim(
             attempt_id=new_id(now),
             origin=self._origin,
@@ -142,7 +144,7 @@ class Meter:
         """Reserve the next attempt: the most tokens it may answer with; BudgetExceededError, LedgerUnavailableError."""
         claim, granted = self._take_promise() or await self._reserve()
         self._number = claim.number
-        self._open = _Attempt(claim, granted, self._outlook, self._clock(), self._asked_labels())
+        self._open = _Attempt(claim, granted, self._outlook, self._claimed_at, self._asked_labels())
         self.notices += [notice for notice in granted.notices if notice not in self.notices]
         if self.prediction is None:
             moment = datetime.fromtimestamp(self._open.started_at, UTC)
