@@ -10,7 +10,6 @@ from typing import Any, Literal
 import attrs
 import pytest
 
-from cmt_lsp.server import wire
 from cmt_lsp.server.convert import wire_name
 from cmt_lsp.server.operations.rows import TABLE
 
