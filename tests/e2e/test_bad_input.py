@@ -20,10 +20,13 @@ ROWS = {row.method: row for row in TABLE}
 MISFITS: dict[str, list[Any]] = {
     "string": [5, True, [], {}, 1.5],
     "integer": ["5", True, [], {}, 1.5],
+    "number": ["5", True, [], {}],
     "boolean": ["true", 1, [], {}],
     "array": ["x", 5, {}, True],
     "object": ["x", 5, [], True],
 }
+SPENDING_OR_CHANGING = ("cmt/session/update", "cmt/chat", "cmt/retry", "cmt/compare")
+"""What would leave its mark on the session that stays."""
 HOSTILE = [
     "",
     " ",
@@ -88,7 +91,10 @@ def session_of(editor: Editor) -> str:
 
 def good_params(method: str, session: str) -> dict[str, Any]:
     """Params that the types accept."""
-    given = {"text": "hi", "sessionId": session, "apiKey": ""}
+    given = {
+        "text": "hi", "sessionId": session, "apiKey": "", "models": ["claude-haiku-5-5", "claude-sonnet-5-5"],
+        "compareId": "c", "model": "claude-haiku-5-5", "scope": "day", "limitUsd": None, "batchId": "b", "prompts": [],
+    }  # fmt: skip
     return {name: given[name] for name, (_, required) in fields_of(ROWS[method].params).items() if required}
 
 
@@ -122,6 +128,7 @@ def _python_kinds(kinds: set[str]) -> set[type]:
     fits: dict[str, set[type]] = {
         "string": {str},
         "integer": {int},
+        "number": {int, float},
         "boolean": {bool},
         "array": {list},
         "object": {dict},
@@ -152,11 +159,8 @@ def test_hostile_texts_are_answered_and_change_nothing(method: str, window: Shar
         if kinds_of(hint) != {"string"} or typing.get_origin(hint) is Literal:
             continue
         for text in HOSTILE:
-            if method in ("cmt/session/update", "cmt/chat", "cmt/retry") and name != "sessionId":
-                params = {"sessionId": "no-such-session", name: text} | (
-                    {"text": "x"} if method == "cmt/chat" else {}
-                )
-                params |= {name: text}
+            if method in SPENDING_OR_CHANGING and name != "sessionId":
+                params = good_params(method, session) | {"sessionId": "no-such-session", name: text}
             else:
                 params = good_params(method, session) | {name: text}
             answer = editor.request(method, params, 30)
