@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import sqlite3
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,13 @@ Connection: TypeAlias = sqlite3.Connection
 
 SIDE_FILES = ("", "-journal", "-wal", "-shm")
 """What belongs to a file, itself included."""
+_MOST_MISSED = 1500
+"""Tries in vain, in ever wider steps, before a table is taken for read: they go 23,000 numbers far, more than the rows
+below any one damaged page."""
+_WIDEST_GAP = 1_000_000
+"""Between the numbers of two rows; what says more is damaged."""
+_MOST_ADDED = 16 * 1024 * 1024
+"""Bytes that may be missing at a file's end; a damaged header may tell of any number."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """The second one comes of SQLite's own message about a damaged name."""
@@ -72,11 +80,13 @@ def salvage(damaged: Path, target: Connection, tables: tuple[str, ...]) -> str:
     """Copy every row that can be read; the sentence says how many, and how many not where a table's numbers tell.
 
     The damaged file is not changed. Where it has a journal, a copy is read first, which SQLite may bring up to date:
-    the newest rows may be nowhere else.
+    the newest rows may be nowhere else. Where it was cut short, SQLite reads nothing at all until it has its length.
     """
     with contextlib.ExitStack() as stack:
         sources = [damaged]
-        if any(_size(damaged, side) for side in ("-journal", "-wal")):
+        if _told_size(damaged) > _size(damaged, "") or any(
+            _size(damaged, side) for side in ("-journal", "-wal")
+        ):
             sources.insert(0, stack.enter_context(_copied(damaged)))
         counts = [_carried(sources, damaged, target, table) for table in tables]
     return ", ".join(counts)
@@ -97,10 +107,22 @@ def _copied(path: Path) -> Iterator[Path]:
                 source, place = path.with_name(path.name + side), copy.with_name(copy.name + side)
                 place.touch(mode=0o600, exist_ok=False)
                 shutil.copyfile(source, place)
+        os.truncate(copy, max(_told_size(path), _size(path, "")))
         yield copy
     finally:
         for side in SIDE_FILES:
             copy.with_name(copy.name + side).unlink(missing_ok=True)
+
+
+def _told_size(path: Path) -> int:
+    """How long the file is by its own header, where that is believable; see https://sqlite.org/fileformat.html."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100:
+        return 0
+    page = int.from_bytes(header[16:18], "big")
+    told = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+    return told if told <= _size(path, "") * 4 + _MOST_ADDED else 0
 
 
 def _size(path: Path, side: str) -> int:
@@ -111,9 +133,8 @@ def _size(path: Path, side: str) -> int:
 
 def _carried(sources: list[Path], damaged: Path, target: Connection, table: str) -> str:
     for source in sources:
-        for order in ("ASC", "DESC"):  # from the front up to the damage, then from the back
-            with suppress(*_UNREADABLE), closing(_reader(source, immutable=source == damaged)) as reader:
-                _carry_over(reader, target, table, order)
+        with suppress(*_UNREADABLE), closing(_reader(source, immutable=source == damaged)) as reader:
+            _carry_over(reader, target, table)
     (count,) = target.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  a name of our schema
     lost = max(0, _highest_number(sources, damaged, target, table) - count)
     return f"{count} {table} ({lost} lost)" if lost else f"{count} {table}"
@@ -125,22 +146,58 @@ def _reader(path: Path, *, immutable: bool) -> Connection:
 
     connection = sqlite3.connect(f"file:{quote(str(path))}?immutable={int(immutable)}", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    connection.execute("PRAGMA writable_schema=ON").close()  # else nothing is read of a file that was cut short
+    # With this, and after a first failure, SQLite works with those tables whose definitions it can read.
+    connection.execute("PRAGMA writable_schema=ON").close()
+    with suppress(*_UNREADABLE):
+        connection.execute("SELECT 1 FROM sqlite_master").close()
     return connection
 
 
-def _carry_over(reader: Connection, target: Connection, table: str, order: str) -> None:
-    info = target.execute(f"PRAGMA table_info({table})").fetchall()
-    known = {row[1] for row in info}
-    key = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]] or ["rowid"]
-    by = ", ".join(f"{name} {order}" for name in key)
-    rows = reader.execute(f"SELECT * FROM {table} ORDER BY {by}")  # noqa: S608  names of our schema
-    kept = [(index, column[0]) for index, column in enumerate(rows.description) if column[0] in known]
-    names, marks = ", ".join(name for _, name in kept), ", ".join("?" * len(kept))
-    statement = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  names of our schema
+def _carry_over(reader: Connection, target: Connection, table: str) -> None:
+    present = {row[1] for row in reader.execute(f"PRAGMA table_info({table})")}
+    wanted = target.execute(f"PRAGMA table_info({table})").fetchall()
+    names = ", ".join(row[1] for row in wanted if row[1] in present)
+    key = [row[1] for row in sorted(wanted, key=lambda row: row[5]) if row[5]]
+    marks = ", ".join("?" * (names.count(",") + 1))
+    insert = f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  names of our schema
+    numbered = _has_numbers(target, table)
+    rows = _rows_by_number(reader, table, names) if numbered else _rows_by_key(reader, table, names, key)
     for row in rows:
         with suppress(sqlite3.IntegrityError, sqlite3.InterfaceError):
-            target.execute(statement, [row[index] for index, _ in kept]).close()
+            target.execute(insert, row).close()
+
+
+def _has_numbers(connection: Connection, table: str) -> bool:
+    try:
+        connection.execute(f"SELECT rowid FROM {table} LIMIT 0").close()  # noqa: S608  a name of our schema
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def _rows_by_number(reader: Connection, table: str, names: str) -> Iterator[list[Any]]:
+    """Every row that can be found by its number: behind a damaged page the next number is tried, and the next."""
+    query = f"SELECT rowid, {names} FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608
+    number = missed = 0
+    while missed < _MOST_MISSED:
+        try:
+            for found, *row in reader.execute(query, (number,)):
+                if found > number + _WIDEST_GAP:
+                    raise _damage("a number that no row can have")
+                yield row
+                number, missed = found + 1, 0
+        except _UNREADABLE:
+            number, missed = number + 1 + missed // 50, missed + 1
+        else:
+            return
+
+
+def _rows_by_key(reader: Connection, table: str, names: str, key: list[str]) -> Iterator[list[Any]]:
+    """Rows from the front up to the damage, and then from the back."""
+    for order in ("ASC", "DESC"):
+        by = ", ".join(f"{name} {order}" for name in key)
+        with suppress(*_UNREADABLE):
+            yield from map(list, reader.execute(f"SELECT {names} FROM {table} ORDER BY {by}"))  # noqa: S608
 
 
 def _highest_number(sources: list[Path], damaged: Path, target: Connection, table: str) -> int:

@@ -135,6 +135,49 @@ async def test_with_a_budget_a_held_lock_stops_the_turn_after_five_seconds_and_m
     assert ledger.close()
 
 
+async def test_a_ledger_that_is_held_from_the_start_is_waited_for_once(tmp_path: Path) -> None:
+    """The look at what dead processes left and the reservation share one patience."""
+    first = open_ledger(tmp_path)
+    await one_turn(first, "before")
+    assert first.close()
+    with lock_held(tmp_path / "state" / "ledger.sqlite3"):
+        second = open_ledger(tmp_path, patience=1.0, lock_seconds=3.0)
+        began = time.monotonic()
+        await second.reserve([claim("a1")])
+        took = time.monotonic() - began
+    await settle(second, ended("a1"))
+    assert 0.9 < took < 1.7
+    assert await asyncio.to_thread(second.close)
+
+
+async def test_a_notice_of_what_nobody_waits_for_is_given_once(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path, patience=0.05, lock_seconds=0.1)
+    await ledger.reserve([claim("a1")])
+    with lock_held(tmp_path / "state" / "ledger.sqlite3"):
+        for _ in range(3):
+            ledger.streaming("a1", Usage(90), Cost(7, 0, "row", estimated=False))
+        await settle(ledger, ended("a1"))
+        told = ledger.take_notices()
+    assert len(told) == len(set(told))
+    assert 1 <= len(told) <= 2, "late, and then refused"
+    await asyncio.wrap_future(ledger.sweep())
+    assert ledger.close()
+
+
+async def test_closing_books_what_still_waits(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    await ledger.reserve([claim("a1")])
+    with lock_held(tmp_path / "state" / "ledger.sqlite3"):
+        assert not (await settle(ledger, ended("a1"))).recorded
+        await asyncio.wrap_future(ledger.read(lambda _: None))
+    assert spooled(tmp_path) == [".jsonl"]
+
+    assert await asyncio.to_thread(ledger.close)
+
+    assert states(tmp_path / "state") == {"a1": "done"}
+    assert spooled(tmp_path) == []
+
+
 async def test_what_was_heard_while_the_ledger_was_held_is_known_after_the_process_died(
     tmp_path: Path,
 ) -> None:
@@ -491,11 +534,34 @@ async def test_rows_that_only_the_wal_holds_are_salvaged_too(tmp_path: Path) -> 
     with closing(sqlite3.connect(f"file:{ledger_file}?immutable=1", uri=True)) as connection:
         assert connection.execute("SELECT count(*) FROM attempts").fetchone()[0] < 20
     ledger_file.write_bytes(ledger_file.read_bytes()[:-4096])
+    found = {path.name: path.read_bytes() for path in ledger_file.parent.glob("ledger.sqlite3*")}
 
     second = Ledger(tmp_path / "other", "w2", clock=lambda: NOW, spool_dir=tmp_path / "none", patience=20.0)
     totals = await second.totals(origin())
 
     assert totals.turn.requests == 20
+    for side in ("", "-wal"):
+        (kept,) = ledger_file.parent.glob(f"ledger.sqlite3.damaged-*-????{side}")
+        assert kept.read_bytes() == found[f"ledger.sqlite3{side}"], "the original is not even touched"
+    assert not list(ledger_file.parent.glob("*.copy-*"))
+    assert second.close()
+
+
+async def test_what_was_lost_is_counted(tmp_path: Path) -> None:
+    first = open_ledger(tmp_path, patience=20.0)
+    await first.reserve([claim(f"a{number}") for number in range(600)])
+    await settle(first, *(ended(f"a{number}") for number in range(600)))
+    assert first.close()
+    ledger_file = tmp_path / "state" / "ledger.sqlite3"
+    content = ledger_file.read_bytes()
+    ledger_file.write_bytes(content[: len(content) * 3 // 4])
+    second = open_ledger(tmp_path, patience=20.0)
+
+    requests = (await second.totals(origin())).turn.requests
+
+    assert 300 < requests < 600
+    told = f"Recovered from the damaged ledger: {requests} attempts ({600 - requests} lost), 0 limits, 0 warnings;"
+    assert any(notice.startswith(told) for notice in second.take_notices())
     assert second.close()
 
 
