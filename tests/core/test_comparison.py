@@ -931,6 +931,29 @@ async def test_answers_written_before_a_crash_can_be_chosen_after_it(
     await asyncio.to_thread(store.close)
 
 
+async def test_a_window_that_closes_midway_keeps_what_had_come_of_every_answer(
+    simulator: Simulator, state_dir: Path
+) -> None:
+    simulator.reply_with(SLOW, SLOW)
+    simulator.fail_next(*[Fault.stall(after_events=12)] * 2)
+    closing_window = APISessionManager()
+    session = await new_session(closing_window)
+    comparison, listeners = compare(closing_window, session, SONNET, OPUS)
+    for listener in listeners:
+        await listener.heard(AnswerText)
+
+    await closing_window.aclose()
+
+    rows = await comparison.rows()
+    assert [row.stop_reason for row in rows] == ["cancelled"] * 2
+    assert [row[2] for row in attempts(state_dir)] == ["client_gone"] * 2
+    next_window = APISessionManager()
+    await next_window.choose(session, comparison.record.id, OPUS)
+    _, (turn,) = await next_window.get(session)
+    await next_window.aclose()
+    assert turn.text == rows[1].text != ""
+
+
 async def test_comparisons_are_carried_over_out_of_a_damaged_file(
     manager: APISessionManager, state_dir: Path
 ) -> None:
