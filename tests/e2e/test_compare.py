@@ -154,7 +154,7 @@ def test_one_answer_is_cancelled_by_its_turn_and_all_by_their_session_or_request
         request, token = compare(editor, SONNET, OPUS)
         turns = started(editor, token, 2)
         sim.wait_stalled(first + 1)
-        wait_until(lambda token=token: len(texts(editor, token)) == 2, 20)  # type: ignore[misc]
+        wait_until(lambda token=token: len(texts(editor, token)) == 2, 20)
         if way == "turn":
             assert editor.result("cmt/cancel", {"turnId": turns[OPUS]}) == {"cancelled": 1}
             assert editor.final(turns[OPUS])["result"]["stopReason"] == "cancelled"
