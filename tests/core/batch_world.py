@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import sqlite3
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from cmt_lsp.core import APISessionManager
@@ -68,11 +72,29 @@ async def until(holds: Callable[[], bool], within: float = 20.0) -> None:
             await asyncio.sleep(0.005)
 
 
-def at_the_endpoint(simulator: Simulator, path: str = "", method: str = "GET") -> None:
+def at_the_endpoint(
+    simulator: Simulator, path: str = "", method: str = "GET", body: bytes | None = None
+) -> None:
     """Do something to batches behind our back; a bare look lets the endpoint work until now."""
     headers = {"x-api-key": "sk-test-key", "anthropic-version": "2026-10-21"}
-    request = urllib.request.Request(f"{simulator.base_url}{BATCHES}{path}", headers=headers, method=method)  # noqa: S310
+    url = f"{simulator.base_url}{BATCHES}{path}"
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+
+
+def foreign_batch(simulator: Simulator, count: int = 3) -> None:
+    """A batch that another program sends to the same endpoint."""
+    params = {"model": "claude-sonnet-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    requests = [{"custom_id": f"theirs-{i}", "params": params} for i in range(count)]
+    at_the_endpoint(simulator, "", "POST", json.dumps({"requests": requests}).encode())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A file that another process holds."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
 
 
 def work(simulator: Simulator) -> None:

@@ -169,6 +169,7 @@ async def test_a_window_killed_while_its_batch_was_on_its_way_is_followed_by_one
         await manager.batches.status(before.record.id)
         assert len(simulator.requests) == 2, "another window leaves a batch alone that is on its way"
         window.kill()
+    await manager.batches.tidy()
     assert (await manager.batches.status(before.record.id)).record.state == "submitting"
     simulator.batches.rate = math.inf
 

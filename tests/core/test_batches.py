@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from batch_world import (
     account_nano,
     at_the_endpoint,
     attempts,
+    foreign_batch,
+    locked,
     order,
     spent,
     states,
@@ -33,12 +37,17 @@ from cmt_lsp.api.errors import (
     UnknownBatchError,
 )
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.batch import BatchInfo, BatchOrder, BatchPrompt
+from cmt_lsp.core.batch import BatchInfo, BatchOrder, BatchPrompt, BatchRecord
 from cmt_lsp.core.batches import Batches
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.simulator import Answer, Fault, Simulator, simulator_in_thread
 
 DAY = 24 * 3600.0
+
+
+@pytest.fixture(autouse=True)
+def own_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -441,13 +450,16 @@ async def test_unknown_ids_are_told(batches: Batches, simulator: Simulator) -> N
 
 @pytest.mark.parametrize("fault", [Fault.reset(), Fault.hang_up(after_bytes=0), Fault.cut(after_bytes=9)])
 async def test_a_batch_whose_receipt_was_lost_is_found_by_the_names_of_its_requests(
-    manager: APISessionManager, batches: Batches, simulator: Simulator, fault: Fault
+    batches: Batches, simulator: Simulator, clock: Clock, fault: Fault
 ) -> None:
+    await batches.submit(order("an anchor"))
     simulator.fail_next(Fault(), fault, path=BATCHES)
     info, _, notices = await batches.submit(order())
     assert (info.record.state, info.record.remote_id) == ("submitting", None)
     assert any("did not confirm the batch" in notice for notice in notices)
     decoy, _, _ = await batches.submit(order(*"xyz"))
+    foreign_batch(simulator)
+    clock.ahead = 700.0
 
     waiting = await batches.status(info.record.id)
     assert waiting.record.state == "submitting"
@@ -457,15 +469,30 @@ async def test_a_batch_whose_receipt_was_lost_is_found_by_the_names_of_its_reque
     assert (ended.record.state, states(ended), ended.record.problem) == ("ended", {"succeeded": 3}, None)
     assert ended.record.remote_id != decoy.record.remote_id
     assert ended.sums.cost.nano_usd == account_nano(simulator, batch=ended.record.remote_id)
-    assert len(sent(simulator)) == 2
+    assert len(sent(simulator)) == 4, "an anchor, the batch, a decoy of ours and one of somebody else"
 
 
-async def test_a_batch_that_never_arrived_is_called_off_once_that_is_certain(
-    manager: APISessionManager, batches: Batches, simulator: Simulator, clock: Clock
+async def test_a_lost_receipt_is_sought_as_far_back_as_it_takes(
+    batches: Batches, simulator: Simulator
 ) -> None:
-    await batches.submit(order("an anchor"))
+    simulator.batches.rate = math.inf
+    simulator.fail_next(Fault(), Fault.reset(), path=BATCHES)
+    info, _, _ = await batches.submit(order())
+    for _ in range(120):
+        foreign_batch(simulator, 1)
+
+    assert (await batches.status(info.record.id)).record.state == "ended"
+
+
+@pytest.mark.parametrize("anchored", [True, False])
+async def test_a_batch_that_never_arrived_is_called_off_once_that_is_certain(
+    manager: APISessionManager, batches: Batches, simulator: Simulator, clock: Clock, anchored: bool
+) -> None:
+    if anchored:
+        await batches.submit(order("an anchor"))
     simulator.fail_next(Fault(), Fault.status(502), path=BATCHES)
     info, _, _ = await batches.submit(order())
+    await batches.submit(order("as", "many", "prompts"))
     assert (await batches.status(info.record.id)).record.state == "submitting"
     clock.ahead = 700.0
 
@@ -473,7 +500,8 @@ async def test_a_batch_that_never_arrived_is_called_off_once_that_is_certain(
 
     assert (failed.record.state, states(failed)) == ("failed", {"canceled": 3})
     assert "never arrived" in str(failed.record.problem)
-    assert [row[1] for row in attempts(manager)] == ["reserved"] + ["cancelled"] * 3
+    of_it = [row[1] for row in attempts(manager) if row[0].startswith(info.record.id)]
+    assert of_it == ["cancelled"] * 3
     assert (failed.sums.cost.nano_usd, spent(manager)) == (0, 0)
 
 
@@ -548,6 +576,34 @@ async def test_results_that_break_off_are_fetched_again_and_nothing_is_doubled(
     assert [row[1] for row in attempts(manager)] == ["done"] * 5
 
 
+async def test_what_came_before_a_break_is_kept_and_settled_already(
+    manager: APISessionManager, batches: Batches, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmt_lsp.core.batch_lookout.AT_ONCE", 2)
+    info, _, _ = await batches.submit(order(*"abcde"))
+    simulator.fail_next(Fault.reset(after_events=4), path=RESULTS)
+    with pytest.raises(NetworkError):
+        await finish(batches, simulator, info)
+
+    assert sorted(row[1] for row in attempts(manager)) == ["done"] * 4 + ["reserved"]
+    assert states((await batches.listed("all"))[0]) == {"succeeded": 4, "processing": 1}
+
+
+async def test_the_first_result_of_a_prompt_counts(
+    manager: APISessionManager, batches: Batches, simulator: Simulator
+) -> None:
+    info, _, _ = await batches.submit(order("alone"))
+    line = b'{"custom_id":"%s","result":{"type":"%s"}}\n'
+    name = info.record.custom_id(0).encode()
+    simulator.fail_next(
+        Fault.status(200, body=line % (name, b"expired") + line % (name, b"canceled")), path=RESULTS
+    )
+
+    ended = await finish(batches, simulator, info)
+
+    assert (states(ended), [row[1] for row in attempts(manager)]) == ({"expired": 1}, ["failed"])
+
+
 async def test_a_result_that_cannot_be_read_is_lost_and_left_to_the_ledger_s_estimate(
     manager: APISessionManager, batches: Batches, simulator: Simulator, clock: Clock
 ) -> None:
@@ -585,16 +641,18 @@ async def test_results_that_stay_short_are_given_up_a_day_after_the_end(
     assert states(await batches.status(info.record.id)) == {"canceled": 1, "lost": 2}
 
 
+@pytest.mark.parametrize(("days", "asked"), [(29.5, 1), (31, 0)])
 async def test_results_that_nobody_fetched_in_time_are_lost(
-    manager: APISessionManager, batches: Batches, simulator: Simulator, clock: Clock
+    batches: Batches, simulator: Simulator, clock: Clock, days: float, asked: int
 ) -> None:
     info, _, _ = await batches.submit(order())
-    clock.ahead = 31 * DAY
+    work(simulator)
+    clock.ahead = days * DAY
     count = len(simulator.requests)
 
     lost = await batches.status(info.record.id)
 
-    assert (lost.record.state, states(lost), len(simulator.requests)) == ("lost", {"lost": 3}, count)
+    assert (lost.record.state, states(lost), len(simulator.requests)) == ("lost", {"lost": 3}, count + asked)
 
 
 # Broken off, and at the same time
@@ -664,9 +722,75 @@ async def test_two_looks_at_once_in_two_windows_settle_once(
     )
 
     assert {look.record.state for look in looks} == {"ended"}
+    assert len([r for r in simulator.requests if r.path.endswith("/results")]) <= 2, "once in a window"
     assert [row[1] for row in attempts(manager)] == ["done"] * 8
     assert spent(manager) == account_nano(simulator)
     await other.aclose()
+
+
+async def test_a_late_answer_of_the_endpoint_reopens_no_batch_that_has_ended(
+    batches: Batches, simulator: Simulator
+) -> None:
+    info, _, _ = await batches.submit(order())
+    other = APISessionManager()
+    simulator.fail_next(Fault.stall(), path=f"{BATCHES}/*/cancel")
+    cancelling = asyncio.create_task(other.batches.cancel(info.record.id))
+    await simulator.stalled(path=f"{BATCHES}/{info.record.remote_id}/cancel")
+    ended = await finish(batches, simulator, info)
+    simulator.release()
+
+    assert (await cancelling).record == ended.record
+    await other.aclose()
+
+
+async def test_a_window_killed_before_it_reserved_leaves_nothing_in_the_ledger(
+    manager: APISessionManager, batches: Batches
+) -> None:
+    plan = await batches._plan(order())
+    record = BatchRecord("b-1", "n", "m", None, "w", 0.0, 3)
+    await batches._books.open(record, plan)
+
+    await batches.tidy()
+
+    assert (await batches.status(record.id)).record.state == "failed"
+    assert attempts(manager) == []
+
+
+async def test_a_batch_that_cannot_be_marked_as_sent_is_not_sent(
+    manager: APISessionManager, batches: Batches, simulator: Simulator, state_dir: Path
+) -> None:
+    """Another process holds the file from the moment on at which the batch is about to leave."""
+    simulator.fail_next(Fault.stall(), path=BATCHES)
+    submitting = asyncio.create_task(batches.submit(order()))
+    await simulator.stalled(path=BATCHES)
+    with locked(state_dir / "sessions.sqlite3"):
+        simulator.release()
+        with pytest.raises(StoreUnavailableError):
+            await submitting
+
+    assert sent(simulator) == []
+    assert {row[1] for row in attempts(manager)} == {"cancelled"}
+
+
+async def test_what_the_ledger_did_not_take_is_settled_by_a_later_look(
+    manager: APISessionManager, batches: Batches, simulator: Simulator, state_dir: Path
+) -> None:
+    info, _, _ = await batches.submit(order())
+
+    def unsettled() -> int:
+        query = "SELECT count(*) FROM batch_requests WHERE settled = 0"
+        with closing(sqlite3.connect(state_dir / "sessions.sqlite3")) as connection:
+            return int(connection.execute(query).fetchone()[0])
+
+    with locked(state_dir / "ledger.sqlite3"):
+        ended = await finish(batches, simulator, info)
+        assert (ended.record.state, states(ended), unsettled()) == ("ended", {"succeeded": 3}, 3)
+    manager.ledger.sweep().result(20)
+
+    settled = await batches.status(info.record.id)
+
+    assert (unsettled(), settled.sums.cost.nano_usd) == (0, account_nano(simulator))
+    assert [row[1] for row in attempts(manager)] == ["done"] * 3
 
 
 async def test_a_ledger_that_cannot_be_read_hides_no_batch_and_no_answer(
