@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -25,9 +28,20 @@ PATIENCE = 30.0
 
 
 def forks() -> ForkServerContext:
-    """Processes that start in some milliseconds."""
+    """Processes that start in some milliseconds, all off one that has imported everything once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "ledger_children"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        sys.path
+    )  # else the server does not find this module, and says nothing
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
     return context
 
 
