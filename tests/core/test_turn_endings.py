@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,16 @@ from cmt_lsp.api.errors import (
     UnknownTurnError,
 )
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.turn import AnswerText, Retry, Thinking, TurnRequest, TurnStarted, UsageKnown, Waiting
+from cmt_lsp.core.turn import (
+    AnswerText,
+    Predicted,
+    Retry,
+    Thinking,
+    TurnRequest,
+    TurnStarted,
+    UsageKnown,
+    Waiting,
+)
 from cmt_lsp.simulator import Answer, Fault, Simulator
 
 
@@ -47,7 +57,7 @@ async def test_a_finished_turn_is_told_in_order_and_durable_before_its_result(
 
     assert rows_on_disk(state_dir) == [(turn.id, "end_turn")]
     kinds = [type(event) for event in heard.events if not isinstance(event, Waiting)]
-    assert kinds == [TurnStarted, UsageKnown, Thinking, *[AnswerText] * 4]
+    assert kinds == [TurnStarted, Predicted, UsageKnown, Thinking, *[AnswerText] * 4]
     assert heard.text == result.text == "one two three"
     assert result.stop_reason == "end_turn"
     charged = simulator.requests[0].usage
@@ -215,7 +225,11 @@ async def test_a_failure_before_any_text_is_typed_and_leaves_no_trace(
         await ask(manager, session, "lost")
 
     assert failure.value.kind == kind
-    assert await manager.get(session) == before
+    info, turns = await manager.get(session)
+    told = "may have cost" in (failure.value.hint or "")
+    assert told is (kind == "internal"), "nobody knows what a page with status 200 has cost"
+    assert (info.cost.nano_usd != before[0].cost.nano_usd) is told
+    assert (replace(info, usage=before[0].usage, cost=before[0].cost), turns) == before
     assert len(rows_on_disk(state_dir)) == 1
     await ask(manager, session, "next")
     assert len(simulator.requests[-1].body["messages"]) == 3

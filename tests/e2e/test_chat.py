@@ -33,12 +33,12 @@ def test_a_request_is_answered_with_the_whole_turn(window: Shared) -> None:
 
 
 def test_streamed_text_is_the_answer_piece_by_piece(window: Shared) -> None:
-    """started, usage, text ..., end: numbered, with offsets, joined the very text of the result."""
+    """started, prediction, usage, text ..., end: numbered, with offsets, joined the very text of the result."""
     window.sim.reply_with(Answer(chunks=tuple(WORDS)))
     stream = window.editor.streaming_chat("Say it in pieces")
     result = stream.result()
     assert stream.text == result["text"] == WORDS
-    assert [k for k in stream.kinds if k != "waiting"] == ["started", "usage", "text", "end"]
+    assert [k for k in stream.kinds if k != "waiting"] == ["started", "prediction", "usage", "text", "end"]
     assert [v["seq"] for v in stream.values] == list(range(len(stream.values)))
 
 
@@ -60,7 +60,7 @@ def test_thinking_comes_before_the_text(window: Shared) -> None:
     stream = window.editor.streaming_chat("How much?")
     assert stream.result()["text"] == "42"
     kinds = [k for k in stream.kinds if k != "waiting"]
-    assert kinds == ["started", "usage", "thinking", "text", "end"]
+    assert kinds == ["started", "prediction", "usage", "thinking", "text", "end"]
     assert "".join(v["text"] for v in stream.values if v["kind"] == "thinking") == "Six times seven."
 
 
