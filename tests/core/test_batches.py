@@ -722,10 +722,25 @@ async def test_two_looks_at_once_in_two_windows_settle_once(
     )
 
     assert {look.record.state for look in looks} == {"ended"}
-    assert len([r for r in simulator.requests if r.path.endswith("/results")]) <= 2, "once in a window"
     assert [row[1] for row in attempts(manager)] == ["done"] * 8
     assert spent(manager) == account_nano(simulator)
     await other.aclose()
+
+
+async def test_a_second_look_in_one_window_waits_for_the_first_and_fetches_nothing_again(
+    batches: Batches, simulator: Simulator
+) -> None:
+    info, _, _ = await batches.submit(order())
+    simulator.batches.rate = math.inf
+    simulator.fail_next(Fault.stall(after_events=1), path=RESULTS)
+    first = asyncio.create_task(batches.status(info.record.id))
+    await simulator.stalled(path=f"{BATCHES}/{info.record.remote_id}/results")
+    second = asyncio.create_task(batches.status(info.record.id))
+    await batches.listed("all")
+    simulator.release()
+
+    assert (await first).record.state == (await second).record.state == "ended"
+    assert len([r for r in simulator.requests if r.path.endswith("/results")]) == 1
 
 
 async def test_a_late_answer_of_the_endpoint_reopens_no_batch_that_has_ended(
