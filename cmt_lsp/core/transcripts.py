@@ -216,8 +216,8 @@ def list_sessions(
 
 
 def read_names(connection: Connection, session_ids: Iterable[str]) -> dict[str, str]:
-    """The names of those of these sessions that are kept."""
-    names = dict(connection.execute("SELECT id, name FROM sessions"))
+    """The names of those of these sessions that are kept; in the ledger a batch is a session of its own."""
+    names = dict(connection.execute("SELECT id, name FROM sessions UNION ALL SELECT id, name FROM batches"))
     return {session_id: names[session_id] for session_id in session_ids if session_id in names}
 
 

@@ -62,9 +62,11 @@ def test_a_batch_goes_from_the_price_to_the_answers(editor: Editor, sim: Simulat
 
 def test_what_a_batch_cost_is_in_the_usage_and_in_the_status(editor: Editor, sim: Simulator) -> None:
     sim.batches.rate = math.inf
-    batch = editor.result("cmt/batch/submit", {"prompts": prompts()})["batch"]
+    batch = editor.result("cmt/batch/submit", {"prompts": prompts(), "name": "Numbers"})["batch"]
     editor.result("cmt/batch/status", {"batchId": batch["id"]})
 
+    by_session = editor.result("cmt/usage", {"scope": "all", "groupBy": "session"})
+    assert [(group["key"], group["label"]) for group in by_session["groups"]] == [(batch["id"], "Numbers")]
     report = editor.result("cmt/usage", {"scope": "all"})
     assert (report["requests"], report["totals"]["cost"]["nanoUsd"]) == (3, half_price(sim))
     editor.idle_status(lambda status: status["cost"]["today"].get("nanoUsd") == half_price(sim))
