@@ -74,7 +74,11 @@ class Child:
         return json.loads(line) if line else ["gone"]
 
     async def hear(self) -> list[str]:
-        return await asyncio.wait_for(asyncio.to_thread(self.read), 20)
+        """The next line; a child that stays silent is killed, since nothing else ends the reading thread."""
+        reading = asyncio.ensure_future(asyncio.to_thread(self.read))
+        if not (await asyncio.wait([reading], timeout=40))[0]:
+            self.process.kill()
+        return await reading
 
     def kill(self) -> list[list[str]]:
         """SIGKILL, and what it still had said."""
