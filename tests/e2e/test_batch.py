@@ -121,6 +121,23 @@ def test_an_editor_with_progress_of_its_own_sees_that_a_batch_is_followed(
 
     begin = editor.value(question["params"]["token"], "begin")
     assert (begin["title"], begin["cancellable"]) == ("Claude, batch", False)
+    (batch,) = editor.result("cmt/batch/list", {})["batches"]
+    editor.result("cmt/batch/status", {"batchId": batch["id"]})
+    editor.result("cmt/doctor")
+    asked = [m for m in editor.messages if m.get("method") == "window/workDoneProgress/create"]
+    assert len(asked) == 1, "a batch is followed once, however often somebody asks about it"
+
+
+def test_a_page_of_results_fits_a_message(editor: Editor, sim: Simulator) -> None:
+    sim.batches.rate = 0.0
+    params = {"prompts": prompts("a" * 9_000_000, "b" * 9_000_000, "c"), "maxTokens": 5}
+    batch = editor.result("cmt/batch/submit", params, 40)["batch"]
+
+    first = editor.result("cmt/batch/results", {"batchId": batch["id"]}, 40)
+    rest = editor.result("cmt/batch/results", {"batchId": batch["id"], "from": first["next"]}, 40)
+
+    assert [[r["id"] for r in page["results"]] for page in (first, rest)] == [["p0"], ["p1", "p2"]]
+    assert "next" not in rest
 
 
 def test_a_batch_of_another_window_is_brought_home_here(make_editor: MakeEditor, sim: Simulator) -> None:

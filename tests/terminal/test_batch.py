@@ -90,6 +90,14 @@ def test_results_go_to_a_new_file_only(endpoint: Simulator) -> None:
     assert len(Path("new.jsonl").read_text().splitlines()) == 3
 
 
+def test_more_answers_than_fit_a_page_are_all_shown_in_order(endpoint: Simulator) -> None:
+    endpoint.batches.rate = math.inf
+    Path("prompts.txt").write_text("".join(f"prompt {i}\n" for i in range(1, 1102)))
+    lines = cmt("results", submit("--max-tokens", "5"), "--jsonl").stdout.splitlines()
+
+    assert [json.loads(line)["id"] for line in lines] == [str(i) for i in range(1, 1102)]
+
+
 def test_answers_cannot_play_with_the_terminal(endpoint: Simulator) -> None:
     endpoint.batches.rate = math.inf
     endpoint.reply_with("red \x1b[31malert\u202e")
