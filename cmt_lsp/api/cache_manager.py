@@ -6,23 +6,16 @@ Deciding is done in `cache_plan` and `cache_verdict`; here are the clock and the
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.cache_memory import CacheMemory
-from cmt_lsp.api.cache_plan import (
-    MAX_BREAKPOINTS,
-    Block,
-    Breakpoint,
-    PlannedPrompt,
-    Wish,
-    as_blocks,
-    last_markable,
-    marked,
-    plan_prompt,
-)
+from cmt_lsp.api.cache_blocks import LIFETIME_5M, as_blocks, last_markable, marked
+from cmt_lsp.api.cache_choice import MAX_BREAKPOINTS
+from cmt_lsp.api.cache_entries import Breakpoint
+from cmt_lsp.api.cache_memory import Memory, answered
+from cmt_lsp.api.cache_plan import PlannedPrompt, expected_read, plan_prompt
+from cmt_lsp.api.cache_rhythm import Rhythm
 from cmt_lsp.api.cache_verdict import (
-    LIFETIME_1H,
-    LIFETIME_5M,
     CacheVerdict,
     SentPrompt,
     expected_cached,
@@ -35,18 +28,30 @@ from cmt_lsp.api.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from cmt_lsp.api.cache_blocks import Block
+    from cmt_lsp.api.cache_choice import Wish
     from cmt_lsp.api.models import Model
 
-__all__ = ["Breakpoint", "CacheManager", "CacheVerdict", "PlannedPrompt", "SentPrompt", "expected_cached", "readable", "sent_prompt"]
+__all__ = [
+    "Breakpoint",
+    "CacheManager",
+    "CacheVerdict",
+    "PlannedPrompt",
+    "Rhythm",
+    "SentPrompt",
+    "expected_cached",
+    "readable",
+    "sent_prompt",
+]
 
 
 class CacheManager:
     """Plans marks, judges answers and keeps count; `clock` gives seconds since the epoch."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Nothing is warm at first."""
+    def __init__(self, clock: Callable[[], float] = time.time, *, hours: bool = False) -> None:
+        """Nothing is warm at first; `hours`: the endpoint is known to tell an hour's cache writes from others."""
         self._clock = clock
-        self._memory = CacheMemory()
+        self._memory = Memory(hours=hours)
         self._warm: dict[str, tuple[str, float]] = {}
         self._total = Usage()
         self._requests = 0
@@ -93,38 +98,53 @@ class CacheManager:
         *,
         pinned: Sequence[Mapping[str, Any]] = (),
         wish: Wish = "auto",
+        rhythm: Rhythm | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        settings: str = "",
     ) -> PlannedPrompt:
-        """`plan_prompt` at this moment; `wish` forces one lifetime, or no marks."""
+        """`plan_prompt` at this moment, with all that this process remembers; it remembers nothing of the plan itself."""
         return plan_prompt(
             system,
             history,
             new_content,
             model,
             enabled=enabled,
+            planned_at=self._clock(),
             pinned=pinned,
             wish=wish,
-            planned_at=self._clock(),
+            memory=self._memory,
+            rhythm=rhythm,
+            tools=tools,
+            settings=settings,
         )
 
     def verdict(
-        self, model: Model | None, usage: Usage, plan: PlannedPrompt, previous: SentPrompt | None = None
+        self,
+        model: Model | None,
+        usage: Usage,
+        plan: PlannedPrompt,
+        previous: SentPrompt | None = None,
+        told: Mapping[str, object] | None = None,
     ) -> CacheVerdict:
         """`judge`, and the answer counted in the statistics."""
         self.record(usage)
-        return judge(model, usage, plan, previous)
+        return judge(model, usage, plan, previous, told)
 
-    def remember(self, plan: PlannedPrompt, usage: Usage) -> None:
-        """Note what a request left in the cache, by the endpoint's own word: it is there once the answer begins."""
-        written = usage.cache_creation_input_tokens
-        lifetime = LIFETIME_1H if usage.cache_creation_1h_input_tokens == written > 0 else LIFETIME_5M
-        cached = usage.cache_read_input_tokens + written
-        sent = SentPrompt(plan.fingerprint, cached, plan.planned_at, plan.planned_at + lifetime)
-        self._memory.add(sent, usage.cache_read_input_tokens)
+    def remember(self, plan: PlannedPrompt, usage: Usage, *, lifetimes_told: bool | None = None) -> None:
+        """Note what a request left in the cache, by the endpoint's own word: it is there once the answer begins.
+
+        `lifetimes_told`: whether the answer's usage told writes for five minutes from those for an hour; None where nobody
+        looked. Only an endpoint that does is asked for an hour.
+        """
+        self._memory = answered(self._memory, plan, usage)
+        if lifetimes_told is not None:
+            self._memory = replace(self._memory, hours=lifetimes_told)
 
     def expected(self, plan: PlannedPrompt) -> tuple[int, int]:
         """How many tokens of a prompt the cache should hold, and how many it would if nothing had expired."""
-        held = expected_cached(plan, self._memory.longest_alive(plan))
-        return held, max(held, readable(plan, self._memory.longest(plan)))
+        entries = self._memory.entries
+        held = expected_read(plan, entries)
+        return held, max(held, expected_read(plan, entries, expired=True))
 
     def record(self, usage: Usage) -> None:
         """Count one answer that was not judged."""

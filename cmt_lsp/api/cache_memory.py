@@ -1,66 +1,127 @@
-"""What the requests of a window have left in the prompt cache, whatever session or turn they were of.
+"""Memory: what a process remembers of its conversations to plan the next prompt, as one frozen value.
 
-A prompt is found again by its beginning: a fork, a comparison and a turn that failed all go on from prompts that were
-sent before.
+Conversations are told apart by their own words, so that nobody has to name them: one goes on where its messages begin
+with those that were sent before.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.cache_entries import learned
+from cmt_lsp.api.cache_rhythm import Beginnings, Rhythm, Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from cmt_lsp.api.cache_plan import Fingerprint, PlannedPrompt
-    from cmt_lsp.api.cache_verdict import SentPrompt
+    from cmt_lsp.api.cache_entries import Entry
+    from cmt_lsp.api.cache_layout import Layout
+    from cmt_lsp.api.cache_plan import PlannedPrompt
+    from cmt_lsp.api.usage import Usage
 
-_MOST = 5_000
-"""Prompts that are remembered; a busy hour has some hundred."""
-
-
-class CacheMemory:
-    """The prompts that were sent, by what they consist of; one that is read again lives on."""
-
-    def __init__(self) -> None:
-        self._sent: OrderedDict[int, SentPrompt] = OrderedDict()
-
-    def add(self, sent: SentPrompt, read_tokens: int) -> None:
-        """A request left this in the cache, and read so much of what was there."""
-        *before, whole = _beginnings(sent.fingerprint)
-        for key in before:
-            known = self._sent.get(key)
-            if known is not None and known.cached_tokens == read_tokens:
-                self._sent[key] = replace(known, expires_at=sent.expires_at)
-        if sent.cached_tokens:
-            self._sent[whole] = sent
-            self._sent.move_to_end(whole)
-        while len(self._sent) > _MOST:
-            self._sent.popitem(last=False)
-
-    def longest(self, plan: PlannedPrompt) -> SentPrompt | None:
-        """The longest beginning of a prompt that was ever sent, expired or not."""
-        return next(self._known(plan), None)
-
-    def longest_alive(self, plan: PlannedPrompt) -> SentPrompt | None:
-        """The longest one that the cache should still hold."""
-        return next((sent for sent in self._known(plan) if _is_alive(sent, plan.planned_at)), None)
-
-    def _known(self, plan: PlannedPrompt) -> Iterator[SentPrompt]:
-        for key in reversed(list(_beginnings(plan.fingerprint))):
-            if (sent := self._sent.get(key)) is not None:
-                yield sent
+_CONVERSATIONS = 64
+_BLOCKS = 50_000
+"""Of all remembered conversations together, about 600 bytes each beside their texts, which are shared."""
+_SHARED = 256
 
 
-def _is_alive(sent: SentPrompt, at: float) -> bool:
-    return sent.expires_at is not None and at < sent.expires_at
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation up to its last question."""
+
+    layout: Layout
+    rhythm: Rhythm
+    steady: int | None
+    """How many blocks before the conversation stayed the same when they last changed; None before that."""
+    scale: float
+    """True tokens for each estimated one."""
+    follows: Conversation | None = field(default=None, repr=False, compare=False)
+    """What was remembered of it when its last question was planned; dropped as soon as it is answered."""
+
+    @property
+    def name(self) -> str:
+        """By its first message."""
+        return self.layout.chat.digest_after(1)
 
 
-def _beginnings(fingerprint: Fingerprint) -> Iterator[int]:
-    """A key for the prompt up to each of its messages, the whole of it last."""
-    key = hash((fingerprint.model, fingerprint.system, fingerprint.pinned))
-    yield key
-    for message in fingerprint.messages:
-        key = hash((key, message))
-        yield key
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that planning rests on; conversations with the last used one first."""
+
+    conversations: tuple[Conversation, ...] = ()
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    beginnings: Beginnings = field(default_factory=Beginnings)
+    hours: bool = False
+    """Whether the endpoint tells entries for an hour from those for five minutes.
+
+    One that does not may not have them, and what it charged for writing could only be guessed.
+    """
+
+    def conversation(self, messages: Sequence[Mapping[str, Any]]) -> Conversation | None:
+        """The one that these messages go on with, if any."""
+        begun = [known for known in self.conversations if known.layout.chat.messages[:1] == (messages[0],)]
+        return max(begun, key=lambda known: known.layout.chat.agreeing(messages), default=None)
+
+    def shared_by(self, key: str, at: float, conversation: str) -> Sharing:
+        """How the prefix of this name is shared, with a use by this conversation now."""
+        known = self.sharing.get(key)
+        return Sharing((at, conversation)) if known is None else known.used(at, conversation)
+
+
+def gone_on(known: Conversation | None, layout: Layout, rhythm: Rhythm | None, at: float) -> Conversation:
+    """A conversation with one question more; a `rhythm` given from outside stands where nothing is known."""
+    head = layout.seeds[-1]
+    if known is None:
+        return Conversation(layout, (rhythm or Rhythm()).with_question(at, head), None, 1.0)
+    changed = known.layout.seeds[-1] != head
+    steady = _agreeing_head(known.layout, layout) if changed else known.steady
+    return Conversation(layout, known.rhythm.with_question(at, head), steady, known.scale, known)
+
+
+def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
+    """The memory after an answer; unchanged where the endpoint told nothing of the prompt."""
+    told, at = usage.total_input_tokens, plan.planned_at
+    if not told:
+        return memory
+    now = plan.conversation
+    scale = told / max(1, now.layout.tokens(len(now.layout) - 1))
+    latest = replace(now, scale=scale, follows=None)
+    older = (one for one in memory.conversations if one is not now.follows or not _contains(latest, one))
+    sharing = {**memory.sharing}
+    for key in plan.shared:
+        sharing.pop(key, None)
+        sharing[key] = memory.shared_by(key, at, now.name)
+    return replace(
+        memory,
+        conversations=_bounded((latest, *older)),
+        entries=learned(memory.entries, plan.breakpoints, usage, at, plan.minimum),
+        sharing=dict(list(sharing.items())[-_SHARED:]),
+        beginnings=memory.beginnings.asked(now.name, at, first=len(now.layout.chat.messages) == 1),
+    )
+
+
+def _agreeing_head(before: Layout, now: Layout) -> int:
+    """How many blocks before the conversation are the same."""
+    both = range(min(before.before_chat, now.before_chat))
+    return len(list(takewhile(lambda index: before.key(index) == now.key(index), both)))
+
+
+def _contains(longer: Conversation, shorter: Conversation) -> bool:
+    """Whether all of a conversation stands in another one."""
+    ours, theirs = longer.layout.chat, shorter.layout.chat
+    return ours.digest_after(len(theirs.messages)) == theirs.digest_after(len(theirs.messages))
+
+
+def _bounded(conversations: Iterable[Conversation]) -> tuple[Conversation, ...]:
+    """The last used ones, as many as may be remembered."""
+    kept: list[Conversation] = []
+    blocks = 0
+    for one in conversations:
+        blocks += len(one.layout)
+        if kept and (len(kept) == _CONVERSATIONS or blocks > _BLOCKS):
+            break
+        kept.append(one)
+    return tuple(kept)

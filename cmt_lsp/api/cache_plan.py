@@ -1,4 +1,4 @@
-"""Where the breakpoints of the prompt cache go.
+"""Where the breakpoints of the prompt cache go: a prompt laid out and marked, with all that its verdict will need.
 
 The endpoint caches everything before a mark, byte for byte. It takes at most four marks, a mark finds older entries at
 most 20 blocks back, and below a model's minimum nothing is cached.
@@ -6,53 +6,57 @@ most 20 blocks back, and below a model's minimum nothing is cached.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
+
+from cmt_lsp.api.cache_blocks import DIGITS, LIFETIME_5M, digest
+from cmt_lsp.api.cache_chain import chain_of
+from cmt_lsp.api.cache_choice import Choice, Live, Situation, choose, choose_as_asked, rates_of
+from cmt_lsp.api.cache_entries import Breakpoint, readable
+from cmt_lsp.api.cache_layout import layout_of, message_of
+from cmt_lsp.api.cache_memory import Conversation, Memory, gone_on
+from cmt_lsp.api.models import price_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from cmt_lsp.api.cache_blocks import Block, Lifetime
+    from cmt_lsp.api.cache_chain import Chain
+    from cmt_lsp.api.cache_choice import Wish
+    from cmt_lsp.api.cache_entries import Entry
+    from cmt_lsp.api.cache_layout import Layout
+    from cmt_lsp.api.cache_rhythm import Odds, Rhythm
     from cmt_lsp.api.models import Model
 
-MAX_BREAKPOINTS = 4
-LOOKBACK_BLOCKS = 20
-
-# Marks on thinking, empty text or blocks inside other blocks are refused with a 400.
-_MARKABLE_TYPES = frozenset({"text", "image", "document", "tool_use", "tool_result"})
-# Two tokens for five bytes is what dense code reaches; prose stays under it. A mark too many costs nothing.
-_TOKENS_PER_5_BYTES = 2
-# The cap of the larger image tier; the true size is not known from base64 alone.
-_TOKENS_PER_IMAGE = 4784
-
-Block: TypeAlias = "dict[str, Any]"
-Lifetime: TypeAlias = Literal["5m", "1h"]
-Wish: TypeAlias = Literal["auto", "5m", "1h", "off"]
-"""What the person wants of the cache: our choice, one lifetime for every mark, or no marks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breakpoint:
-    """One mark: the segment it ends, and its place; `message` is -1 for the system prompt."""
-
-    segment: Literal["system", "pinned", "history", "newest"]
-    message: int
-    block: int
-    lifetime: Lifetime = "5m"
+_USUAL_GROWTH, _USUAL_ANSWER = 1200, 550
+"""Tokens of a turn and of its answer, before a chat has shown its own; each counts as two turns."""
+_RECENT = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a prompt consists of, for telling which part changed; comparable within one process only."""
+    """What a prompt consists of, for telling which part changed; digests that outlive the process."""
 
     model: str
-    system: int
-    pinned: int
-    messages: tuple[int, ...]
+    tools: str
+    system: str
+    settings: str
+    pinned: str
+    pictures: bool
+    history: str
+    """Of all messages, the newest one included."""
+    messages: int
+    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedPrompt:
-    """A prompt ready to be sent: every content is a list of blocks, whether it is marked or not."""
+    """A prompt ready to be sent: every content is a list of blocks, whether it is marked or not.
+
+    Messages are shared with the plans before and after: they are read, never changed.
+    """
 
     system: tuple[Block, ...] | None
     messages: tuple[dict[str, Any], ...]
@@ -61,10 +65,22 @@ class PlannedPrompt:
     fingerprint: Fingerprint
     planned_at: float
     """Seconds since the epoch; taken as the time of the cache look-up."""
-    lifetime: Lifetime | None = None
+    lifetime: Lifetime | None
     """The longest lifetime of any mark; None where nothing is marked."""
-    reason: str = ""
+    reason: str
     """Why these marks, with the break-even, in one sentence."""
+    expected_read: int
+    """Tokens that should be read from what this process left in the cache."""
+    minimum: int
+    """The model's shortest prefix that is cached, in tokens."""
+    shared: tuple[str, ...] = field(repr=False)
+    """Names of the prefixes that other conversations may read too."""
+    conversation: Conversation = field(repr=False)
+    """What will be remembered of it once it is answered."""
+
+    def history_after(self, messages: int) -> str:
+        """Names the first so many messages; '' where there are fewer."""
+        return self.conversation.layout.chat.digest_after(messages)
 
 
 def plan_prompt(
@@ -77,200 +93,157 @@ def plan_prompt(
     planned_at: float,
     pinned: Sequence[Mapping[str, Any]] = (),
     wish: Wish = "auto",
+    memory: Memory | None = None,
+    rhythm: Rhythm | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
+    settings: str = "",
 ) -> PlannedPrompt:
-    """Lay out a prompt and mark it: end of system, of pinned context, of the previous turn, and the newest block.
+    """Lay out a prompt and mark it where that pays.
 
-    Pinned blocks open the first user message. The input is copied; marks it carries are dropped, and a content given as
-    a string becomes one text block, so that what is sent does not depend on where the marks are. A prefix that is too
-    short for the model is not marked; for an unknown model all are.
+    Pinned blocks open the first user message. Marks that the input carries are dropped, and a content given as a string
+    becomes one text block, so that what is sent does not depend on where the marks are. `rhythm` tells when a
+    conversation's earlier questions came, where `memory` does not know it. `tools` and `settings` (thinking, effort and
+    what else the request says) are not sent; they only keep apart what the endpoint keeps apart.
     """
-    system_blocks: list[Block] = [{"type": "text", "text": system}] if system and system.strip() else []
-    earlier = [as_blocks(message) for message in history]
-    newest = {"role": "user", "content": [_unmarked(block) for block in new_content]}
-    pinned_blocks = [_unmarked(block) for block in pinned]
-    fingerprint = Fingerprint(
-        model.id if model else "",
-        _digest(system_blocks),
-        _digest(pinned_blocks),
-        tuple(_digest(message) for message in (*earlier, newest)),
+    memory = memory or Memory()
+    messages = (*history, {"role": "user", "content": list(new_content)})
+    known = memory.conversation(messages)
+    layout = layout_of(
+        chain_of(_system_messages(system), _known(memory, known, "system")),
+        chain_of([message_of("user", pinned)] if pinned else [], _known(memory, known, "pinned")),
+        chain_of(messages, [known.layout.chat] if known else ()),
+        digest(model.id if model else "", tools),
+        settings,
     )
-    messages = _with_pinned([*earlier, newest], pinned_blocks)
-    enabled = enabled and wish != "off"
-    lifetime: Lifetime = "1h" if wish == "1h" else "5m"
-    chosen = _breakpoints(system_blocks, messages, len(pinned_blocks), model, lifetime) if enabled else ()
-    for mark in chosen:
-        blocks = system_blocks if mark.segment == "system" else messages[mark.message]["content"]
-        blocks[mark.block] = marked(blocks[mark.block], mark.lifetime)
+    conversation = gone_on(known, layout, rhythm, planned_at)
+    situation = _situation(conversation, model, memory, planned_at)
+    choice = _choice(situation, wish if enabled else "off")
+    breakpoints = tuple(_breakpoints(situation, choice))
+    sent_system, sent_messages = layout.sent(choice.marks)
     return PlannedPrompt(
-        tuple(system_blocks) or None,
-        tuple(messages),
-        chosen,
-        enabled,
-        fingerprint,
-        planned_at,
-        lifetime if chosen else None,
-        _reason(wish, chosen, enabled=enabled),
+        system=sent_system,
+        messages=sent_messages,
+        breakpoints=breakpoints,
+        enabled=enabled and wish != "off",
+        fingerprint=_fingerprint(layout, model, tools, settings),
+        planned_at=planned_at,
+        lifetime=_longest(breakpoints),
+        reason=choice.reason,
+        expected_read=readable(breakpoints, memory.entries, planned_at),
+        minimum=situation.minimum,
+        shared=tuple(layout.key(index) for index, _ in situation.shared),
+        conversation=conversation,
     )
 
 
-def _reason(wish: Wish, chosen: Sequence[Breakpoint], *, enabled: bool) -> str:
-    if not enabled:
-        return "caching is off"
-    if not chosen:
-        return "the prompt is too short to be cached"
-    return f"{chosen[0].lifetime} as asked" if wish != "auto" else "5m"
+def expected_read(plan: PlannedPrompt, known: Mapping[str, Entry], *, expired: bool = False) -> int:
+    """Tokens of a prompt that should be read at its moment; with `expired`, were nothing ever forgotten."""
+    return readable(plan.breakpoints, known, -inf if expired else plan.planned_at)
 
 
-def _breakpoints(
-    system: Sequence[Block],
-    messages: Sequence[Mapping[str, Any]],
-    pinned: int,
-    model: Model | None,
-    lifetime: Lifetime,
-) -> tuple[Breakpoint, ...]:
-    minimum = model.cache_minimum if model else 0
-    marks: dict[tuple[int, int], Breakpoint] = {}
-    for mark in _candidates(system, messages, pinned):
-        marks.setdefault((mark.message, mark.block), replace(mark, lifetime=lifetime))
-    return tuple(mark for mark in marks.values() if _is_long_enough(system, messages, mark, minimum))
+def _system_messages(system: str | None) -> list[Mapping[str, Any]]:
+    """The system prompt as the one message of its chain; none for blank text, which the endpoint refuses."""
+    return [message_of("system", system)] if system and system.strip() else []
 
 
-def _candidates(
-    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], pinned: int
-) -> Iterator[Breakpoint]:
-    """At most one mark per segment, in prompt order, on blocks that take one."""
-    if system:
-        yield Breakpoint("system", -1, len(system) - 1)
-    if (place := last_markable(messages[0]["content"][:pinned])) is not None:
-        yield Breakpoint("pinned", 0, place)
-    if (turn := _end_of_previous_turn(messages[:-1])) is not None:
-        yield Breakpoint("history", *turn)
-    last = len(messages) - 1
-    first_new = pinned if last == 0 else 0
-    if (place := last_markable(messages[last]["content"][first_new:])) is not None:
-        yield Breakpoint("newest", last, first_new + place)
+def _known(memory: Memory, known: Conversation | None, part: Literal["system", "pinned"]) -> Iterator[Chain]:
+    """The chains of a part that a new one may grow from, the likeliest first."""
+    for conversation in (*([known] if known else ()), *memory.conversations):
+        yield conversation.layout.system if part == "system" else conversation.layout.pinned
 
 
-def _end_of_previous_turn(messages: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
-    """The last markable block of the history, or that of its last user message when the answer is very long.
-
-    The last request left its entry at the end of its user message. A mark further than the look-back from there would
-    not find it.
-    """
-    end = _last_place(messages, {"user", "assistant"})
-    asked = _last_place(messages, {"user"})
-    if end is None or asked is None or end == asked:
-        return end
-    between = sum(len(message["content"]) for message in messages[asked[0] : end[0]]) - asked[1] + end[1]
-    return end if between < LOOKBACK_BLOCKS else asked
-
-
-def _last_place(messages: Sequence[Mapping[str, Any]], roles: set[str]) -> tuple[int, int] | None:
-    for index in range(len(messages) - 1, -1, -1):
-        if (
-            messages[index]["role"] in roles
-            and (block := last_markable(messages[index]["content"])) is not None
-        ):
-            return index, block
-    return None
+def _situation(conversation: Conversation, model: Model | None, memory: Memory, at: float) -> Situation:
+    layout, scale = conversation.layout, conversation.scale
+    row = price_in_force(model.id, datetime.fromtimestamp(at, UTC), _size(conversation)) if model else None
+    growth, answer = _usual_sizes(layout.chat)
+    first = len(layout.chat.messages) == 1
+    return Situation(
+        layout=layout,
+        rates=rates_of(row),
+        minimum=model.cache_minimum if model else 0,
+        odds=memory.beginnings.odds(at) if first else conversation.rhythm.odds(),
+        shared=tuple(_shared(conversation, memory, at)),
+        live=_live(layout, memory.entries, at),
+        scale=scale,
+        growth=growth * scale,
+        answer=answer * scale,
+        hours=memory.hours,
+    )
 
 
-def last_markable(blocks: Sequence[Mapping[str, Any]]) -> int | None:
-    return next((i for i in range(len(blocks) - 1, -1, -1) if _is_markable(blocks[i])), None)
+def _size(conversation: Conversation) -> int:
+    """The whole prompt in tokens, by its estimate."""
+    return round(conversation.layout.tokens(len(conversation.layout) - 1) * conversation.scale)
 
 
-def _is_markable(block: Mapping[str, Any]) -> bool:
-    kind = block.get("type")
-    return kind in _MARKABLE_TYPES and (kind != "text" or bool(block.get("text", "").strip()))
+def _shared(conversation: Conversation, memory: Memory, at: float) -> Iterator[tuple[int, Odds]]:
+    """The ends of what stands before the conversation, longest first: all of it, what stays the same, the system prompt."""
+    layout = conversation.layout
+    steady = conversation.steady or 0
+    for end in sorted({layout.before_chat, steady, len(layout.system)}, reverse=True):
+        index = layout.last_markable(0, end)
+        if index is not None and index == end - 1:
+            yield index, memory.shared_by(layout.key(index), at, conversation.name).odds()
 
 
-def _with_pinned(messages: list[dict[str, Any]], pinned: list[Block]) -> list[dict[str, Any]]:
-    """Pinned blocks at the very front, in the first message where that is the user's, since roles alternate."""
-    if not pinned:
-        return messages
-    first = messages[0]
-    if first["role"] != "user":
-        return [{"role": "user", "content": pinned}, *messages]
-    return [{**first, "content": [*pinned, *first["content"]]}, *messages[1:]]
+def _live(layout: Layout, entries: Mapping[str, Entry], at: float) -> tuple[Live, ...]:
+    """The entries that this prompt could read, in the order of their blocks."""
+    seeds = frozenset(layout.seeds)
+    live = [
+        Live(entry.index, entry.tokens, entry.lifetime > LIFETIME_5M)
+        for key, entry in entries.items()
+        if at < entry.expires_at and key[:DIGITS] in seeds and layout.holds(entry.index, key)
+    ]
+    return tuple(sorted(live, key=lambda one: one.index))
 
 
-def _is_long_enough(
-    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], mark: Breakpoint, minimum: int
-) -> bool:
-    """Whether the estimated tokens up to and with the mark reach the minimum; a long history is not read to its end."""
-    tokens = 0
-    for block in _prefix(system, messages, mark):
-        tokens += _estimated_tokens(block)
-        if tokens >= minimum:
-            return True
-    return tokens >= minimum
+def _usual_sizes(chat: Chain) -> tuple[float, float]:
+    """Estimated tokens of a turn and of its answer: the mean of the last ones, mixed with the usual figures."""
+    recent = range(max(0, len(chat.messages) - 2 * _RECENT), len(chat.messages))
+    answers = [chat.tokens_of(i) for i in recent if chat.messages[i]["role"] == "assistant"]
+    turns = len(answers) + 2
+    total = sum(chat.tokens_of(i) for i in recent)
+    return (total + 2 * _USUAL_GROWTH) / turns, (sum(answers) + 2 * _USUAL_ANSWER) / turns
 
 
-def _prefix(
-    system: Sequence[Block], messages: Sequence[Mapping[str, Any]], mark: Breakpoint
-) -> Iterator[Block]:
-    """The blocks up to and with the mark, in prompt order."""
-    yield from system
-    for message in messages[: max(mark.message, 0)]:
-        yield from message["content"]
-    if mark.message >= 0:
-        yield from messages[mark.message]["content"][: mark.block + 1]
+def _choice(situation: Situation, wish: Wish) -> Choice:
+    if wish == "off":
+        return Choice((), "caching is off")
+    if wish == "auto":
+        return choose(situation)
+    return choose_as_asked(situation, wish)
 
 
-def _estimated_tokens(block: Mapping[str, Any]) -> int:
-    if block.get("type") == "image":
-        return _TOKENS_PER_IMAGE
-    return sum(_text_bytes(value) for value in _strings(block)) * _TOKENS_PER_5_BYTES // 5
+def _breakpoints(situation: Situation, choice: Choice) -> Iterator[Breakpoint]:
+    layout = situation.layout
+    for index, lifetime in choice.marks:
+        message, block = layout.place(index)
+        yield Breakpoint(
+            layout.segment(index),
+            message,
+            block,
+            lifetime,
+            index,
+            round(situation.tokens(index)),
+            layout.nearby(index),
+        )
 
 
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _strings(inner)
+def _longest(breakpoints: Sequence[Breakpoint]) -> Lifetime | None:
+    return breakpoints[0].lifetime if breakpoints else None  # an hour comes first
 
 
-def _text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-
-
-def as_blocks(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without marks, its content a list of blocks."""
-    content = message["content"]
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return {**message, "content": _all_unmarked(blocks)}
-
-
-def _all_unmarked(blocks: Iterable[Mapping[str, Any]]) -> list[Block]:
-    return [_unmarked(block) for block in blocks]
-
-
-def _unmarked(block: Mapping[str, Any]) -> Block:
-    copy = {name: value for name, value in block.items() if name != "cache_control"}
-    if isinstance(inner := copy.get("content"), (list, tuple)):
-        copy["content"] = _all_unmarked(inner)
-    return copy
-
-
-def marked(block: Mapping[str, Any], lifetime: Lifetime = "5m") -> Block:
-    """A copy with a mark; five minutes are the endpoint's default and not spelled out."""
-    ttl = {} if lifetime == "5m" else {"ttl": lifetime}
-    return {**block, "cache_control": {"type": "ephemeral", **ttl}}
-
-
-def _digest(value: object) -> int:
-    """A hash of a JSON value; Python keeps a string's hash with it, so that large images cost once.
-
-    Strings come first: nearly everything is one, and each turn hashes the whole history.
-    """
-    if isinstance(value, str):
-        return hash(value)
-    if isinstance(value, dict):
-        return hash(frozenset([(name, _digest(inner)) for name, inner in value.items()]))
-    if isinstance(value, (list, tuple)):
-        return hash(tuple([_digest(inner) for inner in value]))
-    return hash(value)
+def _fingerprint(
+    layout: Layout, model: Model | None, tools: Sequence[Mapping[str, Any]], settings: str
+) -> Fingerprint:
+    chat = layout.chat
+    return Fingerprint(
+        model=model.id if model else "",
+        tools=digest(tools) if tools else "",
+        system=layout.system.digest_after(1),
+        settings=digest(settings) if settings else "",
+        pinned=layout.pinned.digest_after(1),
+        pictures=chat.first_picture is not None or layout.pinned.first_picture is not None,
+        history=chat.digest_after(len(chat.messages)),
+        messages=len(chat.messages),
+    )
