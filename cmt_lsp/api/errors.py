@@ -194,3 +194,5 @@ class BudgetExceededError(CmtError):
     """What a turn may cost at most does not fit what a budget has left, so nothing was sent."""
 
     kind = "budget_exceeded"
+    prompt_may_fit: bool = True
+    """False where not even an empty prompt would fit, so that counting the real one is of no use."""

@@ -212,14 +212,14 @@ class ComparisonRunner:
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
             conversation.sent_beside[asking.turn.id] = sent_prompt(plan.prompt, told, verdict)
-        return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter.spent)
+        return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
 
 
 def _failed_record(asking: Asking, plan: PlannedTurn) -> TurnRecord:
     """A turn without an answer; what its attempts cost is all that is left of it."""
     place = asking.place
     ending = Ending("error", None, Usage(), ())
-    record = record_of(place, plan, asking.flight, ending, _NOT_CACHED, asking.meter.spent)
+    record = record_of(place, plan, asking.flight, ending, _NOT_CACHED, asking.meter)
     return replace(record, notices=(*place.notices, *plan.notices))
 
 

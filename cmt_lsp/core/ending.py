@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.flight import Flight
     from cmt_lsp.core.money.attempt import FinalState
+    from cmt_lsp.core.money.meter import Meter
     from cmt_lsp.core.money.prediction import Prediction
     from cmt_lsp.core.turn import CancelReason, Turn
 
@@ -36,6 +37,7 @@ _SAYINGS = {
     "refusal": "The model refused; this turn is left out of what is sent from now on.",
     "pause_turn": "The model paused: ask it to go on.",
 }
+_SHRUNK = "The answer reached the limit of {limit} tokens that a budget left it: raise the budget, or ask to go on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,10 @@ def record_of(
     flight: Flight,
     ending: Ending,
     verdict: CacheVerdict,
-    spent: tuple[Usage, Cost],
+    meter: Meter,
 ) -> TurnRecord:
-    """The settled turn; `spent` is the sum over all its attempts."""
-    message = ending.message
+    """The settled turn, with the sum over all its attempts."""
+    message, spent = ending.message, meter.spent
     answer = message.content if message is not None else _partial_answer(flight.text)
     return TurnRecord(
         id=place.turn_id,
@@ -126,7 +128,7 @@ def record_of(
         cost=spent[1],
         cache=verdict,
         timing=flight.timing,
-        notices=(*place.notices, *plan.notices, *ending.notices, *_sayings(ending, plan, answer)),
+        notices=(*place.notices, *plan.notices, *ending.notices, *_sayings(ending, plan, answer, meter.limit)),
         message_id=message.id if message is not None else None,
         request_id=flight.completed.request_id if flight.completed is not None else None,
     )
@@ -179,10 +181,14 @@ def _partial_answer(text: str) -> tuple[Mapping[str, Any], ...]:
     return ({"type": "text", "text": text},) if text.strip() else ()
 
 
-def _sayings(ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any], ...]) -> tuple[str, ...]:
+def _sayings(
+    ending: Ending, plan: PlannedTurn, answer: tuple[Mapping[str, Any], ...], limit: int | None
+) -> tuple[str, ...]:
     saying = _SAYINGS.get(ending.stop_reason)
+    if ending.stop_reason == "max_tokens" and limit is not None and limit < plan.request.max_tokens:
+        saying = _SHRUNK
     if saying is not None:
-        return (saying.format(limit=plan.request.max_tokens),)
+        return (saying.format(limit=limit or plan.request.max_tokens),)
     if ending.stop_reason != "cancelled" and not has_replay(answer):
         return ("The model sent no text; this turn is left out of what is sent from now on.",)
     return ()

@@ -106,7 +106,7 @@ class TurnRunner:
         verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
         if ending.message is not None:
             conversation.last_sent = sent_prompt(plan.prompt, told, verdict)
-        record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter.spent)
+        record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
         conversation.append(record, plan.history_from, replaced)
         change = partial(
             transcripts.settle_turn,

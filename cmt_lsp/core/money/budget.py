@@ -6,7 +6,7 @@ Plain functions over frozen values. Every sum is a whole number of nano-dollars,
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -128,10 +128,14 @@ class Refusal:
     """Not all claims fit, so none may leave; one sentence that says what to do."""
 
     message: str
+    prompt_may_fit: bool = field(default=True, compare=False)
+    """Whether a prompt that is shorter than its bound could fit."""
 
     def error(self) -> BudgetExceededError:
         """The refusal as it reaches the person."""
-        return BudgetExceededError(self.message, command="cmt.budget.set")
+        error = BudgetExceededError(self.message, command="cmt.budget.set")
+        error.prompt_may_fit = self.prompt_may_fit
+        return error
 
 
 def check_limit(
@@ -176,11 +180,13 @@ def fit(claims: Sequence[Claim], budgets: Mapping[str, Sequence[BudgetState]]) -
     """
     demands = _demands(claims, budgets)
     if unpriced := next((d for d in demands if d.free and d.unpriced), None):
-        return Refusal(_unpriced_sentence(unpriced))
+        return Refusal(_unpriced_sentence(unpriced), prompt_may_fit=False)
     wanted = max((claim.max_tokens for claim in claims if claim.override is None), default=0)
     cap = _largest_cap(demands, wanted)
     if cap < wanted and cap < FLOOR_TOKENS:
-        return Refusal(_refusal_sentence(demands, min(wanted, FLOOR_TOKENS)))
+        floor = min(wanted, FLOOR_TOKENS)
+        may_fit = all(demand.holds_without_prompts(floor) for demand in demands)
+        return Refusal(_refusal_sentence(demands, floor), may_fit)
     limits = tuple(_limit(claim, cap) for claim in claims)
     holds = tuple(
         claim.ceiling.of(limit) if claim.ceiling else 0 for claim, limit in zip(claims, limits, strict=True)
@@ -205,6 +211,12 @@ class _Demand:
 
     def cost(self, cap: int) -> int:
         return sum(claim.ceiling.of(_limit(claim, cap)) for claim in self.claims if claim.ceiling is not None)
+
+    def holds_without_prompts(self, cap: int) -> bool:
+        answers = sum(
+            claim.ceiling.output_nano * min(claim.max_tokens, cap) for claim in self.free if claim.ceiling
+        )
+        return not self.free or answers <= self.budget.room_nano
 
     def holds(self, cap: int) -> bool:
         return not self.free or (cap >= 0 and self.cost(cap) <= self.budget.room_nano)

@@ -89,6 +89,8 @@ class Meter:
         self._promised: tuple[Claim, Granted] | None = None
         self._spent: list[tuple[Usage, Cost]] = []
         self._settling: list[Future[Settled]] = []
+        self.limit: int | None = None
+        """The most tokens that the last attempt might answer with; None before there was one."""
         self.prediction: Prediction | None = None
         """What was expected of the turn when its first attempt was let through."""
         self.left = Usage()
@@ -143,7 +145,7 @@ class Meter:
     async def admit(self, number: int) -> int:
         """Reserve the next attempt: the most tokens it may answer with; BudgetExceededError, LedgerUnavailableError."""
         claim, granted = self._take_promise() or await self._reserve()
-        self._number = claim.number
+        self._number, self.limit = claim.number, granted.max_tokens
         self._open = _Attempt(claim, granted, self._outlook, self._claimed_at, self._asked_labels())
         self.notices += [notice for notice in granted.notices if notice not in self.notices]
         if self.prediction is None:
@@ -317,8 +319,8 @@ class Meter:
         claim = self.claim()
         try:
             (granted,) = await self._ledger.reserve([claim])
-        except BudgetExceededError:
-            if (counted := await self.counted()) is None:
+        except BudgetExceededError as error:
+            if not error.prompt_may_fit or (counted := await self.counted()) is None:
                 raise
         else:
             if granted.max_tokens == claim.max_tokens:
@@ -345,7 +347,9 @@ async def reserve_jointly(ledger: Ledger, meters: Sequence[Meter]) -> None:
     claims = [meter.claim() for meter in meters]
     try:
         granted = await ledger.reserve(claims)
-    except BudgetExceededError:
+    except BudgetExceededError as error:
+        if not error.prompt_may_fit:
+            raise
         counts = await asyncio.gather(*(meter.counted() for meter in meters))
         if None in counts:
             raise
