@@ -176,19 +176,28 @@ def _has_numbers(connection: Connection, table: str) -> bool:
 
 
 def _rows_by_number(reader: Connection, table: str, names: str) -> Iterator[list[Any]]:
-    """Every row that can be found by its number: behind a damaged page the next number is tried, and the next."""
-    query = f"SELECT rowid, {names} FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid"  # noqa: S608
+    """Every row that can be found by its number: behind a damaged page the next number is tried, and the next.
+
+    Numbers only ever grow here, whatever a damaged page says, so that this comes to an end. Next to damage rows are
+    read one by one: Python looks one row ahead, and drops the row in its hand when that one cannot be read.
+    """
+    query = f"SELECT rowid, {names} FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT ?"  # noqa: S608
     number = missed = 0
     while missed < _MOST_MISSED:
+        at_once = 1 if missed else -1
+        at_end = True
         try:
-            for found, *row in reader.execute(query, (number,)):
-                if found > number + _WIDEST_GAP:
-                    raise _damage("a number that no row can have")
+            for found, *row in reader.execute(query, (number, at_once)):
+                if not number <= found <= number + _WIDEST_GAP:
+                    raise _damage("a number out of order")
                 yield row
-                number, missed = found + 1, 0
-        except _UNREADABLE:
-            number, missed = number + 1 + missed // 50, missed + 1
-        else:
+                number, missed, at_end = found + 1, 0, at_once < 0
+        except _UNREADABLE as error:
+            if not is_damage(error):
+                return
+            number, missed = number + (1 + missed // 50 if missed else 0), missed + 1
+            at_end = False
+        if at_end:
             return
 
 

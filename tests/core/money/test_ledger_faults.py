@@ -565,6 +565,38 @@ async def test_what_was_lost_is_counted(tmp_path: Path) -> None:
     assert second.close()
 
 
+def disorder(content: bytes) -> bytes:
+    """Wipe the rows of one page of attempts, so that all are numbered 0, and spoil the next page.
+
+    Whoever goes on behind the last number that he saw starts over for ever.
+    """
+    pages = bytearray(content)
+    leaves = [
+        start
+        for start in range(4096, len(pages), 4096)
+        if pages[start] == 13 and b"/home/me/a" in pages[start : start + 4096]
+    ]
+    pages[leaves[1] + 100 : leaves[1] + 4096] = bytes(3996)
+    pages[leaves[2] : leaves[2] + 8] = b"\xaa" * 8
+    return bytes(pages)
+
+
+async def test_numbers_out_of_order_do_not_keep_the_salvage_going_for_ever(tmp_path: Path) -> None:
+    first = open_ledger(tmp_path, patience=20.0)
+    await first.reserve([claim(f"a{number}") for number in range(100)])
+    await settle(first, *(ended(f"a{number}") for number in range(100)))
+    assert first.close()
+    ledger_file = tmp_path / "state" / "ledger.sqlite3"
+    content = ledger_file.read_bytes()
+    ledger_file.write_bytes(disorder(content))
+    second = open_ledger(tmp_path, patience=20.0)
+
+    requests = (await second.totals(origin())).turn.requests
+
+    assert 40 < requests < 90
+    assert second.close()
+
+
 async def test_sums_that_contradict_the_rows_are_made_anew(tmp_path: Path) -> None:
     """Damage inside a page that no check of pages shows."""
     first = open_ledger(tmp_path)
