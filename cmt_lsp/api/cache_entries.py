@@ -49,6 +49,8 @@ class Entry:
     tokens: int
     lifetime: float
     expires_at: float
+    exact: bool = False
+    """Whether the endpoint told the size."""
 
 
 def readable(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> int:
@@ -66,32 +68,40 @@ def learned(
     """
     after = dict(known)
     read = usage.cache_read_input_tokens
-    for key, entry in _found(marks, known, at):
+    found = _found(marks, known, at)
+    there = [entry.tokens for _, entry in found if entry.tokens <= read * (1 + _SAME_SIZE)]
+    start = max(there, default=0)  # what was read, by the size it was thought to have
+    for key, entry in found:
         after.pop(key, None)
-        if entry.tokens <= read * (1 + _SAME_SIZE):
-            right = read if entry.tokens > read * (1 - _SAME_SIZE) else entry.tokens
-            after[key] = replace(entry, tokens=right, expires_at=at + entry.lifetime)
-    for mark, tokens in _written(marks, usage):
+        if entry.tokens <= start:
+            deepest = entry.tokens == start and start >= read * (1 - _SAME_SIZE)
+            sized = replace(entry, tokens=read, exact=True) if deepest else entry
+            after[key] = replace(sized, expires_at=at + entry.lifetime)
+    for mark, tokens, exact in _written(marks, usage, max(start, read)):
         if tokens >= minimum:
-            seconds = SECONDS[mark.lifetime]
-            after.pop(mark.nearby[0], None)
-            after[mark.nearby[0]] = Entry(mark.index, tokens, seconds, at + seconds)
+            key, seconds = mark.nearby[0], SECONDS[mark.lifetime]
+            before = known.get(key)
+            after.pop(key, None)
+            if before is not None and before.exact:
+                tokens, exact = before.tokens, True
+            after[key] = Entry(mark.index, tokens, seconds, at + seconds, exact)
     return dict(islice(after.items(), max(0, len(after) - _REMEMBERED), None))
 
 
-def _written(marks: Sequence[Breakpoint], usage: Usage) -> list[tuple[Breakpoint, int]]:
-    """The marks beyond what was read, each with the size of the prompt up to it."""
+def _written(marks: Sequence[Breakpoint], usage: Usage, start: int) -> list[tuple[Breakpoint, int, bool]]:
+    """The marks beyond what was read, each with the size of the prompt up to it, and whether the endpoint told that."""
     read = usage.cache_read_input_tokens
-    fresh = [mark for mark in marks if mark.tokens > read]
+    fresh = [mark for mark in marks if mark.tokens > start]
     if not fresh or not usage.cache_creation_input_tokens:
         return []
     hour_end = read + usage.cache_creation_1h_input_tokens
     end = hour_end + usage.cache_creation_5m_input_tokens
-    known = [(read, read), (fresh[-1].tokens, end)]
+    known = {start: read, fresh[-1].tokens: end}
     hours = [mark.tokens for mark in fresh if mark.lifetime == "1h"]
     if hours and read < hour_end < end:
-        known.insert(1, (hours[-1], hour_end))
-    return [(mark, _between(known, mark.tokens)) for mark in fresh]
+        known[hours[-1]] = hour_end
+    points = sorted(known.items())
+    return [(mark, _between(points, mark.tokens), mark.tokens in known) for mark in fresh]
 
 
 def _between(known: Sequence[tuple[int, int]], at: int) -> int:

@@ -42,16 +42,16 @@ class Prior:
     never: float
 
 
-NEXT_QUESTION = Prior(4.0, 0.4, 0.4)
+NEXT_QUESTION = Prior(6.0, 0.6, 0.8)
 """In a chat that is under way."""
-SECOND_QUESTION = Prior(3.0, 0.4, 0.8)
+SECOND_QUESTION = Prior(2.0, 0.3, 0.8)
 """After a chat's first one: some chats are one question long."""
 SHARED = Prior(1.5, 0.3, 1.0)
 """Of a system prompt or pinned files, by any conversation."""
-KEPT, CHANGED = 1.5, 0.2
+KEPT, CHANGED = 1.5, 0.3
 """Of all that stands before the history: the same with the next question, or another one."""
-_FADE = 0.95
-_FADE_OF_CHANGES = 0.8
+_FADE = 0.97
+_FADE_OF_CHANGES = 0.9
 
 
 @dataclass(frozen=True, slots=True)
