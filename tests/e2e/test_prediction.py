@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cmt_lsp.simulator import Simulator, simulator_in_thread
+from cmt_lsp.simulator import Fault, Simulator, simulator_in_thread
 
 from .conftest import MakeEditor
 from .editor import Editor
@@ -144,3 +144,71 @@ def test_another_model_is_predicted_with_a_cold_cache(editor: Editor) -> None:
     told = editor.result("cmt/predict", asked, 30)
 
     assert (told["model"], told["cacheState"]) == ("claude-opus-5-5", "cold")
+
+
+def test_a_prediction_leaves_nothing_behind(editor: Editor, sim: Simulator) -> None:
+    """Through both doors, with and without a session: no session is made, nothing is booked, no answer is asked for."""
+    asked = {"text": "What is it?", "model": "claude-opus-5-5"}
+    by_request = editor.result("cmt/predict", asked, 30)
+    by_command = editor.command("cmt.predict", asked)["result"]
+
+    assert by_command == by_request
+    assert by_request["model"] == "claude-opus-5-5"
+    assert editor.result("cmt/session/list", {"scope": "all"})["sessions"] == []
+    assert editor.result("cmt/usage")["requests"] == 0
+    assert set(paths(sim)) == {COUNTED}
+
+
+def test_a_count_that_fails_is_no_obstacle(editor: Editor, sim: Simulator) -> None:
+    """An overloaded counter, or one that answers nonsense: the estimate stands in, and says so."""
+    for fault in (Fault.status(529), Fault.status(500), Fault.junk_body("html")):
+        sim.fail_next(fault, path=COUNTED)
+        told = editor.result("cmt/predict", {"text": "What is it?"}, 30)
+        assert told["exact"] is False
+        assert any("estimated" in notice for notice in told["notices"])
+
+
+def test_what_could_not_be_asked_cannot_be_predicted(editor: Editor, sim: Simulator) -> None:
+    for wrong, kind in (
+        ({"sessionId": "nobody"}, "unknown_session"),
+        ({"images": [{"data": "QUJD"}]}, "bad_image"),
+        ({"maxTokens": 0}, "bad_params"),
+        ({"text": " "}, "bad_params"),
+    ):
+        assert editor.refused("cmt/predict", {"text": "x"} | wrong)["data"]["kind"] == kind
+    assert paths(sim) == []
+
+
+def test_a_turn_with_retries_is_predicted_once_and_before_all_else(editor: Editor, sim: Simulator) -> None:
+    sim.fail_next(Fault.status(529), Fault.error_event(after_events=1))
+    stream = editor.streaming_chat("What is it?")
+    result = stream.result(30)
+
+    assert result["timing"]["retries"] == 2
+    kinds = [value["kind"] for value in stream.values if value["kind"] != "waiting"]
+    assert kinds[:2] == ["started", "prediction"]
+    assert kinds.count("prediction") == 1
+    assert "inputError" not in result["prediction"], "an estimate of ours proves nothing"
+
+
+def test_levels_of_a_budget_grow_with_the_answer(editor: Editor) -> None:
+    editor.chat("What is it?", 30)
+    editor.result("cmt/budget/set", {"scope": "window", "limitUsd": 0.5})
+
+    told = editor.result("cmt/predict", {"text": "What is it?"}, 30)
+
+    (effect,) = told["budgets"]
+    assert effect["level"] <= effect["levelP50"] <= effect["levelP90"]
+    spent = editor.result("cmt/budget/get")["budgets"][0]["spentNanoUsd"]
+    assert effect["levelP90"] == (spent + told["cost"]["p90"]) * 100 // effect["limitNanoUsd"]
+
+
+def test_a_model_without_a_price_is_predicted_in_tokens(make_editor: MakeEditor) -> None:
+    with simulator_in_thread(dialect="llamacpp") as server:
+        editor = make_editor(server.base_url, env={"CMT_MODEL": "gpt-oss-20b"})
+        editor.open()
+        told = editor.result("cmt/predict", {"text": "How many tokens is this?"}, 30)
+        result = editor.chat("How many tokens is this?", 30)
+    assert told["exact"] is True
+    assert told["inputTokens"] == result["usage"]["totalInputTokens"]
+    assert told["cost"] == {"priced": False, "display": "unpriced"}

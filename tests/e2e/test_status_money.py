@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cmt_lsp.simulator import Fault, Simulator
+from cmt_lsp.simulator import Answer, Fault, Simulator
 
 from .conftest import Shared
 from .editor import SLOW, Editor
@@ -81,6 +82,65 @@ def test_a_refused_attempt_costs_nothing_at_any_scope(editor: Editor, sim: Simul
     editor.refused("cmt/chat", {"text": "x"})
 
     assert agreed(editor)["cost"]["window"]["nanoUsd"] == before
+
+
+ENDS: dict[str, tuple[Answer, list[Fault]]] = {
+    "retried": (SLOW, [Fault.status(529), Fault.error_event(after_events=1)]),
+    "cut off": (SLOW, [Fault.cut(after_events=12)]),
+    "failed with a cost": (SLOW, [Fault.reset()] * 3),
+    "refused": (SLOW, [Fault.status(403)]),
+    "silent about its usage": (replace(SLOW, usage_null=True), []),
+    "late with its usage": (replace(SLOW, usage_late=True), []),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_turn_ends_every_scope_equals_its_report(end: str, editor: Editor, sim: Simulator) -> None:
+    """And the growth of the window is what the turn itself told, or what its error said it may have cost."""
+    before = agreed(editor)
+    answer, faults = ENDS[end]
+    sim.reply_with(*[answer] * (len(faults) + 1))
+    sim.fail_next(*faults)
+    told = editor.request("cmt/chat", {"text": "x"}, 30)
+    sim._answers.clear()
+
+    after = agreed(editor)
+
+    grown = {
+        name: after["cost"][name]["nanoUsd"] - before["cost"][name]["nanoUsd"] for name in ("window", "today")
+    }
+    assert grown["window"] == grown["today"] == after["cost"]["session"]["nanoUsd"]
+    if "result" in told:
+        assert grown["window"] == told["result"]["cost"]["nanoUsd"] > 0
+        assert after["cost"]["turn"] == told["result"]["cost"]
+        assert after["usage"]["turn"] == told["result"]["usage"]
+    else:
+        assert ("may have cost" in told["error"]["data"].get("hint", "")) is (grown["window"] > 0)
+        assert (grown["window"] > 0) is (end == "failed with a cost")
+        editor.idle_status(lambda status: status.get("message") == told["error"]["message"])
+    estimated = end not in ("refused", "late with its usage")
+    assert after["cost"]["session"]["estimated"] is estimated
+
+
+def test_a_running_turn_shows_what_it_holds_of_a_budget(editor: Editor, sim: Simulator) -> None:
+    try:
+        editor.result("cmt/budget/set", {"scope": "session", "limitUsd": 1})
+        sim.fail_next(Fault.stall())
+        stream = editor.streaming_chat("x")
+
+        def holds(message: dict[str, Any]) -> bool:
+            shown = message["params"].get("budgets", []) if message.get("method") == "cmt/status" else []
+            return any(budget["heldNanoUsd"] > 100_000_000 and budget["level"] >= 10 for budget in shown)
+
+        running = editor.expect(holds)["params"]
+        assert running["busy"] is True
+        assert "session" not in running["text"]["short"], "a hold comes and goes, and is no reason for alarm"
+        sim.release()
+        stream.result()
+        idle = editor.idle_status(lambda status: status["budgets"][0]["heldNanoUsd"] == 0)
+        assert idle["budgets"] == editor.result("cmt/budget/get")["budgets"]
+    finally:
+        editor.result("cmt/budget/set", {"scope": "session", "limitUsd": None})
 
 
 def test_the_texts_tell_more_the_longer_they_are(editor: Editor) -> None:
