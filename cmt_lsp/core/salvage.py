@@ -11,10 +11,12 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 Connection: TypeAlias = sqlite3.Connection
+Definition: TypeAlias = tuple[str, str, str, str]
+"""Type, name, table and statement of something in a file's schema."""
 
 SIDE_FILES = ("", "-journal", "-wal", "-shm")
 """What belongs to a file, itself included."""
@@ -25,6 +27,7 @@ _WIDEST_GAP = 1_000_000
 """Between the numbers of two rows; what says more is damaged."""
 _MOST_ADDED = 16 * 1024 * 1024
 """Bytes that may be missing at a file's end; a damaged header may tell of any number."""
+_DEFINITIONS = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 """The second one comes of SQLite's own message about a damaged name."""
@@ -34,30 +37,40 @@ def check_pages(connection: Connection, pragma: str) -> None:
     """Raise SQLite's own damage error when a page does not fit the others."""
     first = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
     if first is None or first[0] != "ok":
-        raise _damage("a page does not fit the others")
+        raise damage("a page does not fit the others")
 
 
 def check_rows(connection: Connection, audit: tuple[str, ...]) -> None:
     """Raise the same error when rows contradict each other: each query gives 0 for a sound file."""
     with one_moment(connection):
         if any(connection.execute(query).fetchone()[0] for query in audit):
-            raise _damage("rows contradict each other")
+            raise damage("rows contradict each other")
 
 
-def is_sound(path: Path, audit: tuple[str, ...], wait: float) -> bool:
-    """Whether the file is whole; `wait` is how many seconds a lock of another process is waited for."""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=wait)) as connection:
-            check_pages(connection, "integrity_check")
-            check_rows(connection, audit)
-    except _UNREADABLE as error:
-        return not is_damage(error)
-    return True
+def definitions(statements: Iterable[str]) -> frozenset[Definition]:
+    """What a file holds of tables, indexes and triggers once these statements have run."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in statements:
+            connection.execute(statement).close()
+        return frozenset(connection.execute(_DEFINITIONS))
+
+
+def check_definitions(connection: Connection, wanted: frozenset[Definition]) -> None:
+    """Raise the same error when a definition is not as it was made: it may name a column that does not exist."""
+    if not wanted <= set(connection.execute(_DEFINITIONS)):
+        raise damage("a definition was changed")
 
 
 def is_damage(error: Exception) -> bool:
     """Whether the file is to blame, and not the disk, a lock or the caller."""
     return isinstance(error, UnicodeDecodeError) or has_code(error, _DAMAGED)
+
+
+def damage(what: str) -> sqlite3.DatabaseError:
+    """SQLite's own error for a damaged file."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def has_code(error: Exception, codes: tuple[int, ...]) -> bool:
@@ -79,27 +92,35 @@ def one_moment(connection: Connection) -> Iterator[None]:
 def salvage(damaged: Path, target: Connection, tables: tuple[str, ...]) -> str:
     """Copy every row that can be read; the sentence says how many, and how many not where a table's numbers tell.
 
-    The damaged file is not changed. Where it has a journal, a copy is read first, which SQLite may bring up to date:
-    the newest rows may be nowhere else. Where it was cut short, SQLite reads nothing at all until it has its length.
+    The damaged file is not changed. Where more is wrong with it than its rows, a copy is put right and read first: it
+    gets the changes in its journal, which may be nowhere else, and its length and its definitions, without which SQLite
+    reads nothing at all.
     """
     with contextlib.ExitStack() as stack:
         sources = [damaged]
-        if _told_size(damaged) > _size(damaged, "") or any(
-            _size(damaged, side) for side in ("-journal", "-wal")
-        ):
-            sources.insert(0, stack.enter_context(_copied(damaged)))
+        if _is_short(damaged) or _has_journal(damaged) or not _is_defined(damaged, target):
+            sources.insert(0, stack.enter_context(_copied(damaged, target)))
         counts = [_carried(sources, damaged, target, table) for table in tables]
     return ", ".join(counts)
 
 
-def _damage(what: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(what)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+def _is_short(path: Path) -> bool:
+    return _told_size(path) > _size(path)
+
+
+def _has_journal(path: Path) -> bool:
+    return any(_size(path, side) for side in ("-journal", "-wal"))
+
+
+def _is_defined(path: Path, target: Connection) -> bool:
+    """Whether the file has the definitions of its successor."""
+    with suppress(*_UNREADABLE), closing(_reader(path, immutable=True)) as reader:
+        return set(target.execute(_DEFINITIONS)) == set(reader.execute(_DEFINITIONS))
+    return False
 
 
 @contextlib.contextmanager
-def _copied(path: Path) -> Iterator[Path]:
+def _copied(path: Path, target: Connection) -> Iterator[Path]:
     copy = path.with_name(f"{path.name}.copy-{secrets.token_hex(2)}")
     try:
         for side in SIDE_FILES[:3]:
@@ -107,11 +128,22 @@ def _copied(path: Path) -> Iterator[Path]:
                 source, place = path.with_name(path.name + side), copy.with_name(copy.name + side)
                 place.touch(mode=0o600, exist_ok=False)
                 shutil.copyfile(source, place)
-        os.truncate(copy, max(_told_size(path), _size(path, "")))
+        os.truncate(copy, max(_told_size(path), _size(path)))
+        _define(copy, target)
         yield copy
     finally:
         for side in SIDE_FILES:
             copy.with_name(copy.name + side).unlink(missing_ok=True)
+
+
+def _define(copy: Path, target: Connection) -> None:
+    """Give a file the definitions of its successor; they come in the same order, for steps are only ever added."""
+    wanted = target.execute("SELECT type, name, tbl_name, sql, rowid FROM sqlite_master").fetchall()
+    with suppress(*_UNREADABLE), closing(_reader(copy, immutable=False)) as connection:
+        connection.executemany(
+            "UPDATE sqlite_master SET type = ?, name = ?, tbl_name = ?, sql = ? WHERE rowid = ?", wanted
+        )
+        connection.commit()
 
 
 def _told_size(path: Path) -> int:
@@ -122,10 +154,10 @@ def _told_size(path: Path) -> int:
         return 0
     page = int.from_bytes(header[16:18], "big")
     told = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
-    return told if told <= _size(path, "") * 4 + _MOST_ADDED else 0
+    return told if told <= _size(path) * 4 + _MOST_ADDED else 0
 
 
-def _size(path: Path, side: str) -> int:
+def _size(path: Path, side: str = "") -> int:
     with suppress(OSError):
         return path.with_name(path.name + side).stat().st_size
     return 0
@@ -189,7 +221,7 @@ def _rows_by_number(reader: Connection, table: str, names: str) -> Iterator[list
         try:
             for found, *row in reader.execute(query, (number, at_once)):
                 if not number <= found <= number + _WIDEST_GAP:
-                    raise _damage("a number out of order")
+                    raise damage("a number out of order")
                 yield row
                 number, missed, at_end = found + 1, 0, at_once < 0
         except _UNREADABLE as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,16 @@ def secure_dir(path: Path) -> None:
         )
     if found.st_mode & 0o077:
         path.chmod(0o700)
+
+
+def sync_dir(path: Path) -> None:
+    """Make a rename durable; folders cannot be synced everywhere."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def is_ours(found: os.stat_result) -> bool:

@@ -21,18 +21,22 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 from cmt_lsp.api.errors import InternalError, StoreUnavailableError
 from cmt_lsp.core.salvage import (
     SIDE_FILES,
+    check_definitions,
     check_pages,
     check_rows,
+    damage,
+    definitions,
     has_code,
     is_damage,
-    is_sound,
     salvage,
 )
-from cmt_lsp.core.state_dir import is_ours, secure_dir
+from cmt_lsp.core.state_dir import is_ours, secure_dir, sync_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from cmt_lsp.core.salvage import Definition
 
 T = TypeVar("T")
 Connection: TypeAlias = sqlite3.Connection
@@ -42,6 +46,8 @@ FULL_CHECK_BYTES = 16 * 1024 * 1024
 QUICK_CHECK_BYTES = 64 * 1024 * 1024
 """Up to this size every page is read (0.2 s); damage in a larger file shows when a bad page is used."""
 
+_STEPS_AHEAD = 1000
+"""More steps than any later version can have."""
 _LEAST_WAIT = 0.05
 """Seconds that even a late job waits for a lock: others hold it for some milliseconds only."""
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -236,9 +242,7 @@ class StoreFile:
         size = self.path.stat().st_size
         if size <= QUICK_CHECK_BYTES:
             check_pages(connection, "integrity_check" if size <= FULL_CHECK_BYTES else "quick_check")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        self._newer = version > len(self._schema.migrations)
-        if self._newer:
+        if self._is_newer(connection):
             connection.execute("PRAGMA query_only=ON").close()
             self.notices.append(
                 f"{self.path.name} was written by a newer cmt-lsp: it is only read, and nothing is saved; update cmt-lsp."
@@ -247,9 +251,42 @@ class StoreFile:
         self._choose_journal(connection)
         if connection.execute("PRAGMA synchronous").fetchone()[0] != 2:
             self._fail(f"SQLite does not keep {self.path.name} durable here (synchronous is not FULL).")
-        _migrate(connection, self._schema.migrations)
+        try:
+            _migrate(connection, self._schema.migrations)
+        except sqlite3.OperationalError as error:
+            if has_code(error, (sqlite3.SQLITE_ERROR,)):  # the file is not of the version that it claims
+                raise damage("a step of the schema does not fit") from error
+            raise
+        check_definitions(connection, self._definitions())
         if size <= FULL_CHECK_BYTES:
             check_rows(connection, self._schema.audit)
+
+    def _is_newer(self, connection: Connection) -> bool:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        known = len(self._schema.migrations)
+        if not 0 <= version <= known + _STEPS_AHEAD:
+            raise damage("a version that nobody wrote")
+        self._newer = version > known
+        return self._newer
+
+    def _definitions(self) -> frozenset[Definition]:
+        return definitions(
+            statement for migration in self._schema.migrations for statement in migration.statements
+        )
+
+    def _is_sound(self) -> bool:
+        """Whether there is nothing to mend, also because the file cannot be read for another reason than damage."""
+        try:
+            with closing(self._connect(self.path)) as connection:
+                check_pages(connection, "integrity_check")
+                if not self._is_newer(connection):
+                    if connection.execute("PRAGMA user_version").fetchone()[0] < len(self._schema.migrations):
+                        return False  # it is damaged, or it would have been brought up to date
+                    check_definitions(connection, self._definitions())
+                    check_rows(connection, self._schema.audit)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            return not is_damage(error)
+        return True
 
     def _choose_journal(self, connection: Connection) -> None:
         """Leave it as it is where a window with another SQLite has the file open: any mode works for all."""
@@ -280,7 +317,7 @@ class StoreFile:
     def _mend(self) -> None:
         """Put a fresh file in the place of a damaged one, with all rows that can still be read."""
         with self._opening():
-            if not self.path.exists() or is_sound(self.path, self._schema.audit, self._wait()):
+            if not self.path.exists() or self._is_sound():
                 return
             aside = self._set_aside()
             try:
@@ -308,9 +345,8 @@ class StoreFile:
             saved = salvage(damaged, target, self._schema.tables)
             for statement in self._schema.repair:
                 target.execute(statement).close()
-        check_rows(
-            target, self._schema.audit
-        )  # else every later job would find damage and set another copy aside
+        # Else every later job would find damage, and set one more copy aside.
+        check_rows(target, self._schema.audit)
         return saved
 
     def _sentence(self, error: Exception) -> str:
@@ -324,16 +360,6 @@ class StoreFile:
         }
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return f"The {self._noun} {self.path} failed: {reasons.get(code, 'SQLite says ' + str(error))}."
-
-
-def sync_dir(path: Path) -> None:
-    """Make a rename durable; folders cannot be synced everywhere."""
-    with suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _move(path: Path, to: Path) -> None:

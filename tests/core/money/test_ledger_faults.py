@@ -500,6 +500,60 @@ async def test_a_ledger_of_a_newer_version_is_read_and_never_written(tmp_path: P
     assert spooled(tmp_path) == [".jsonl"]
 
 
+def rewrite(change: str) -> Callable[[Path], None]:
+    def spoil(ledger_file: Path) -> None:
+        with closing(sqlite3.connect(ledger_file, isolation_level=None)) as connection:
+            connection.execute(change)
+
+    return spoil
+
+
+def replace_bytes(old: bytes, new: bytes) -> Callable[[Path], None]:
+    assert len(old) == len(new)
+
+    def spoil(ledger_file: Path) -> None:
+        content = ledger_file.read_bytes()
+        assert old in content
+        ledger_file.write_bytes(content.replace(old, new))
+
+    return spoil
+
+
+SPOILT = {
+    "a column": replace_bytes(
+        b"output_tokens INTEGER NOT NULL, thin", b"out\xff\xfet_tokens INTEGER NOT NULL, thin"
+    ),
+    "a table": replace_bytes(b"CREATE TABLE limits", b"CREATE TABLE l\x8dmits"),
+    "a trigger": replace_bytes(b"AFTER UPDATE ON attempts", b"AFTER UPDATE ON attompts"),
+    "an index": replace_bytes(b"attempts (turn_id)", b"attempts (turm_id)"),
+    "no trigger": rewrite("DROP TRIGGER attempt_added"),
+    "version 0": rewrite("PRAGMA user_version = 0"),
+    "a version from nowhere": rewrite("PRAGMA user_version = -7"),
+    "a version of the far future": rewrite("PRAGMA user_version = 123456789"),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+async def test_a_definition_that_was_changed_costs_no_row(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    """SQLite reads such a file without a word, and fails at the first row that it writes."""
+    first = open_ledger(tmp_path)
+    await first.set_limit("day", 10 * USD, None)
+    for number in range(5):
+        await one_turn(first, f"a{number}")
+    assert first.close()
+    spoil(tmp_path / "state" / "ledger.sqlite3")
+    second = open_ledger(tmp_path, patience=20.0)
+
+    await one_turn(second, "new")
+
+    assert (await second.totals(origin())).turn.requests == 6
+    assert [budget.limit_nano for budget in await second.budgets(origin())] == [10 * USD]
+    assert any("5 attempts" in notice for notice in second.take_notices())
+    assert second.close()
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"not a database at all " * 100, b"SQLite format 3\0" + b"\0" * 5000]
 )
