@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from cmt_lsp.api.image_container import image_size
 
@@ -29,11 +29,7 @@ _TOKENS_PER_5_BYTES = 2
 _TOKENS_PER_IMAGE = 4784
 _PATCH = 28
 _HEAD = 64 * 1024
-_PLAIN_TEXT = {"type", "text"}
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
+_PLAIN_TEXT = ("type", "text")
 
 
 def as_blocks(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,17 +63,20 @@ def is_markable(block: Mapping[str, Any]) -> bool:
 
 def estimated_tokens(block: Mapping[str, Any]) -> int:
     """About how many tokens, rather too many than too few."""
-    if block.get("type") == "image":
+    kind = block.get("type")
+    if kind == "image":
         return _image_tokens(block.get("source") or {})
+    if kind == "text" and len(block) == len(_PLAIN_TEXT):  # nearly every block
+        return _text_bytes(block["text"]) * _TOKENS_PER_5_BYTES // 5
     return sum(_text_bytes(value) for value in _strings(block)) * _TOKENS_PER_5_BYTES // 5
 
 
 def digest(*parts: object) -> str:
     """32 hexadecimal digits that name JSON values, the same in every process and version."""
-    hashed = hashlib.blake2b(digest_size=DIGITS // 2)
+    pieces: list[bytes] = []
     for part in parts:
-        _feed(hashed, part)
-    return hashed.hexdigest()
+        _spell(part, pieces)
+    return hashlib.blake2b(b"".join(pieces), digest_size=DIGITS // 2).hexdigest()
 
 
 def _copy(value: Any) -> Any:
@@ -118,20 +117,19 @@ def _text_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
-def _feed(hashed: _Hash, value: object) -> None:
-    """Every value with its kind and its length before it, so that no two values feed the same bytes."""
+def _spell(value: object, pieces: list[bytes]) -> None:
+    """Every value with its kind and its length before it, so that no two values are spelt alike."""
     if isinstance(value, str):
         data = value.encode("utf-8", "surrogatepass")
-        hashed.update(b"s%d:" % len(data))
-        hashed.update(data)
+        pieces += (b"s%d:" % len(data), data)
     elif isinstance(value, dict):
-        hashed.update(b"d%d:" % len(value))
+        pieces.append(b"d%d:" % len(value))
         for name in sorted(value):
-            _feed(hashed, name)
-            _feed(hashed, value[name])
+            _spell(name, pieces)
+            _spell(value[name], pieces)
     elif isinstance(value, (list, tuple)):
-        hashed.update(b"l%d:" % len(value))
+        pieces.append(b"l%d:" % len(value))
         for inner in value:
-            _feed(hashed, inner)
+            _spell(inner, pieces)
     else:
-        hashed.update(b"v%r:" % (value,))
+        pieces.append(b"v%r:" % (value,))

@@ -33,14 +33,12 @@ class Layout:
     """What the keys of each part begin with."""
     pinned_apart: bool
     """Whether the pinned blocks stand in a message of their own, since the history starts with the assistant."""
+    before_pinned: int
+    before_chat: int
+    """How many blocks stand before each part."""
 
     def __len__(self) -> int:
         return self.before_chat + len(self.chat)
-
-    @property
-    def before_chat(self) -> int:
-        """How many blocks stand before the conversation."""
-        return len(self.system) + len(self.pinned)
 
     @property
     def newest(self) -> int:
@@ -49,7 +47,7 @@ class Layout:
 
     def segment(self, index: int) -> Segment:
         """Where a block belongs."""
-        if index < len(self.system):
+        if index < self.before_pinned:
             return "system"
         if index < self.before_chat:
             return "pinned"
@@ -69,12 +67,13 @@ class Layout:
         if index < 0:
             return 0
         chain, own, _ = self._part(index)
-        if chain is self.system:
-            return chain.tokens[own]
-        before = self.system.tokens[-1] if len(self.system) else 0
-        if chain is self.chat and len(self.pinned):
-            before += self.pinned.tokens[-1]
-        return before + chain.tokens[own]
+        return self._tokens_before(index) + chain.tokens[own]
+
+    def _tokens_before(self, index: int) -> int:
+        """Of the parts before that of a block."""
+        system = self.system.tokens[-1] if index >= self.before_pinned > 0 else 0
+        pinned = self.pinned.tokens[-1] if index >= self.before_chat > self.before_pinned else 0
+        return system + pinned
 
     def last_markable(self, first: int, end: int) -> int | None:
         """The last block in a range that takes a mark."""
@@ -96,10 +95,10 @@ class Layout:
 
     def place(self, index: int) -> tuple[int, int]:
         """Message and block as they are sent; the system prompt is message -1."""
-        if index < len(self.system):
+        if index < self.before_pinned:
             return -1, index
         if index < self.before_chat:
-            return 0, index - len(self.system)
+            return 0, index - self.before_pinned
         message, block = self.chat.place(index - self.before_chat)
         if self.pinned_apart:
             return message + 1, block
@@ -143,10 +142,10 @@ class Layout:
         return is_markable(chain.block(own))
 
     def _part(self, index: int) -> tuple[Chain, int, str]:
-        if index < len(self.system):
+        if index < self.before_pinned:
             return self.system, index, self.seeds[0]
         if index < self.before_chat:
-            return self.pinned, index - len(self.system), self.seeds[1]
+            return self.pinned, index - self.before_pinned, self.seeds[1]
         return self.chat, index - self.before_chat, self.seeds[2]
 
 
@@ -157,7 +156,8 @@ def layout_of(system: Chain, pinned: Chain, chat: Chain, before: str, settings: 
     second = digest(first, _end(system), settings, pictures)
     third = digest(second, _end(pinned))
     apart = bool(len(pinned)) and chat.messages[0]["role"] != "user"
-    return Layout(system, pinned, chat, (first, second, third), apart)
+    before = len(system), len(system) + len(pinned)
+    return Layout(system, pinned, chat, (first, second, third), apart, *before)
 
 
 def message_of(role: str, content: object) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cmt_lsp.api.cache_blocks import LIFETIME_5M, as_blocks, last_markable, marked
 from cmt_lsp.api.cache_choice import MAX_BREAKPOINTS
 from cmt_lsp.api.cache_entries import Breakpoint
-from cmt_lsp.api.cache_memory import Memory, answered
+from cmt_lsp.api.cache_memory import Memory, answered, looked_at
 from cmt_lsp.api.cache_plan import PlannedPrompt, expected_read, plan_prompt
 from cmt_lsp.api.cache_rhythm import Rhythm
 from cmt_lsp.api.cache_verdict import (
@@ -102,8 +102,8 @@ class CacheManager:
         tools: Sequence[Mapping[str, Any]] = (),
         settings: str = "",
     ) -> PlannedPrompt:
-        """`plan_prompt` at this moment, with all that this process remembers; it remembers nothing of the plan itself."""
-        return plan_prompt(
+        """`plan_prompt` at this moment, with all that this process remembers."""
+        plan = plan_prompt(
             system,
             history,
             new_content,
@@ -117,6 +117,8 @@ class CacheManager:
             tools=tools,
             settings=settings,
         )
+        self._memory = looked_at(self._memory, plan, rhythm)
+        return plan
 
     def verdict(
         self,

@@ -60,10 +60,12 @@ class Memory:
     One that does not may not have them, and what it charged for writing could only be guessed.
     """
 
-    def conversation(self, messages: Sequence[Mapping[str, Any]]) -> Conversation | None:
-        """The one that these messages go on with, if any."""
+    def conversation(self, messages: Sequence[Mapping[str, Any]]) -> tuple[Conversation | None, int]:
+        """The one that these messages go on with, if any, and how many of them are its own."""
         begun = [known for known in self.conversations if known.layout.chat.messages[:1] == (messages[0],)]
-        return max(begun, key=lambda known: known.layout.chat.agreeing(messages), default=None)
+        shared = [(known.layout.chat.agreeing(messages), known) for known in begun]
+        agreed, longest = max(shared, key=lambda one: one[0], default=(0, None))
+        return longest, agreed
 
     def shared_by(self, key: str, at: float, conversation: str) -> Sharing:
         """How the prefix of this name is shared, with a use by this conversation now."""
@@ -79,6 +81,18 @@ def gone_on(known: Conversation | None, layout: Layout, rhythm: Rhythm | None, a
     changed = known.layout.seeds[-1] != head
     steady = _agreeing_head(known.layout, layout) if changed else known.steady
     return Conversation(layout, known.rhythm.with_question(at, head), steady, known.scale, known)
+
+
+def looked_at(memory: Memory, plan: PlannedPrompt, rhythm: Rhythm | None) -> Memory:
+    """The memory after a plan: a conversation that was not known is known from here on, but was asked nothing yet.
+
+    After a restart, its whole history is hashed only once, however often its next question is looked at before it is sent.
+    """
+    now = plan.conversation
+    if now.follows is not None or len(now.layout.chat.messages) == 1:
+        return memory
+    unasked = replace(now, rhythm=rhythm or Rhythm())
+    return replace(memory, conversations=_bounded((unasked, *memory.conversations)))
 
 
 def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:

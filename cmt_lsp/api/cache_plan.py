@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from cmt_lsp.api.cache_blocks import DIGITS, LIFETIME_5M, digest
-from cmt_lsp.api.cache_chain import chain_of
+from cmt_lsp.api.cache_chain import Chain, chain_of
 from cmt_lsp.api.cache_choice import Choice, Live, Situation, choose, choose_as_asked, rates_of
 from cmt_lsp.api.cache_entries import Breakpoint, readable
 from cmt_lsp.api.cache_layout import layout_of, message_of
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cmt_lsp.api.cache_blocks import Block, Lifetime
-    from cmt_lsp.api.cache_chain import Chain
     from cmt_lsp.api.cache_choice import Wish
     from cmt_lsp.api.cache_entries import Entry
     from cmt_lsp.api.cache_layout import Layout
@@ -107,11 +106,12 @@ def plan_prompt(
     """
     memory = memory or Memory()
     messages = (*history, {"role": "user", "content": list(new_content)})
-    known = memory.conversation(messages)
+    known, agreed = memory.conversation(messages)
+    chat = (known.layout.chat if known else Chain()).followed_by(messages, agreed)
     layout = layout_of(
         chain_of(_system_messages(system), _known(memory, known, "system")),
         chain_of([message_of("user", pinned)] if pinned else [], _known(memory, known, "pinned")),
-        chain_of(messages, [known.layout.chat] if known else ()),
+        chat,
         digest(model.id if model else "", tools),
         settings,
     )
