@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from cmt_lsp.core.settings import OPTIONS
-from cmt_lsp.server import schema, wire
+from cmt_lsp.server import schema
 from cmt_lsp.server.convert import wire_name
 from cmt_lsp.server.operations.rows import TABLE
 

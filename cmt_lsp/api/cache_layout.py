@@ -156,8 +156,8 @@ def layout_of(system: Chain, pinned: Chain, chat: Chain, before: str, settings: 
     second = digest(first, _end(system), settings, pictures)
     third = digest(second, _end(pinned))
     apart = bool(len(pinned)) and chat.messages[0]["role"] != "user"
-    before = len(system), len(system) + len(pinned)
-    return Layout(system, pinned, chat, (first, second, third), apart, *before)
+    starts = len(system), len(system) + len(pinned)
+    return Layout(system, pinned, chat, (first, second, third), apart, *starts)
 
 
 def message_of(role: str, content: object) -> Mapping[str, Any]:

@@ -37,7 +37,9 @@ _SAYINGS = {
     "refusal": "The model refused; this turn is left out of what is sent from now on.",
     "pause_turn": "The model paused: ask it to go on.",
 }
-_SHRUNK = "The answer reached the limit of {limit} tokens that a budget left it: raise the budget, or ask to go on."
+_SHRUNK = (
+    "The answer reached the limit of {limit} tokens that a budget left it: raise the budget, or ask to go on."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,12 @@ def record_of(
         cost=spent[1],
         cache=verdict,
         timing=flight.timing,
-        notices=(*place.notices, *plan.notices, *ending.notices, *_sayings(ending, plan, answer, meter.limit)),
+        notices=(
+            *place.notices,
+            *plan.notices,
+            *ending.notices,
+            *_sayings(ending, plan, answer, meter.limit),
+        ),
         message_id=message.id if message is not None else None,
         request_id=flight.completed.request_id if flight.completed is not None else None,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.turn import AnswerText, Turn, TurnEvent, TurnRequest, TurnResult
@@ -57,3 +58,14 @@ async def ask(manager: APISessionManager, session: str, text: str = "hello", **o
 async def new_session(manager: APISessionManager, **options: str) -> str:
     """The id of a fresh session."""
     return (await manager.create(**options)).id
+
+
+def without_marks(messages: Sequence[dict[str, Any]]) -> list[Any]:
+    """Messages without cache marks, which each model has its own way with."""
+    return [
+        (
+            message["role"],
+            [{k: v for k, v in block.items() if k != "cache_control"} for block in message["content"]],
+        )
+        for message in messages
+    ]

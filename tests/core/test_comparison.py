@@ -7,14 +7,14 @@ import base64
 import io
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live_turns import Listener, ask, new_session, start
+from live_turns import Listener, ask, new_session, start, without_marks
 from PIL import Image
 
 from cmt_lsp.api.errors import (
@@ -86,17 +86,6 @@ def live_attempts(state_dir: Path) -> list[tuple[Any, ...]]:
 def bodies(simulator: Simulator) -> dict[str, dict[str, Any]]:
     """The last request of each model."""
     return {request.body["model"]: request.body for request in simulator.requests}
-
-
-def without_marks(messages: Sequence[dict[str, Any]]) -> list[Any]:
-    """Messages without cache marks, which each model has its own way with."""
-    return [
-        (
-            message["role"],
-            [{k: v for k, v in block.items() if k != "cache_control"} for block in message["content"]],
-        )
-        for message in messages
-    ]
 
 
 @pytest.fixture

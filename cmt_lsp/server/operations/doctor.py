@@ -110,7 +110,9 @@ async def _ledger(window: Window) -> DoctorCheck:
     except CmtError as error:
         return DoctorCheck(name="ledger", state="fail", detail=error.message, advice=error.hint)
     limits = ", ".join(budget.display for budget in budgets) or "no budget is set"
-    detail = f"{find_state_dir(os.environ) / FILE_NAME}, journal {journal}, days in {ledger.zone_name}; {limits}"
+    detail = (
+        f"{find_state_dir(os.environ) / FILE_NAME}, journal {journal}, days in {ledger.zone_name}; {limits}"
+    )
     reached = [budget for budget in budgets if budget.state == "exceeded"]
     if not reached:
         return DoctorCheck(name="ledger", state="ok", detail=detail)
