@@ -181,12 +181,12 @@ class ComparisonRunner:
         turn, conversation = asking.turn, asking.conversation
         if isinstance(ending, CmtError):
             record = _failed_record(asking, plan)
-            row = replace(result_of(record, asking.meter.prediction), error=ending)
+            row = replace(result_of(record, asking.meter.prediction, Usage()), error=ending)
             comparison.failed[turn.id] = row
             outcome: TurnResult | CmtError = ending
         else:
             record = self._record(asking, ending, plan)
-            outcome = result_of(record, asking.meter.prediction)
+            outcome = result_of(record, asking.meter.prediction, ending.usage)
         if not comparison.noted:
             comparison.noted = True
             conversation.note_question(comparison.record.prompt_text, comparison.record.asked_at)

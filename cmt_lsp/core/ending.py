@@ -141,8 +141,8 @@ def record_of(
     )
 
 
-def result_of(record: TurnRecord, prediction: Prediction | None) -> TurnResult:
-    """The record as its asker gets it, beside what was expected of it."""
+def result_of(record: TurnRecord, prediction: Prediction | None, answered: Usage) -> TurnResult:
+    """The record as its asker gets it, beside what was expected of it; `answered` is the last attempt's usage."""
     return TurnResult(
         turn_id=record.id,
         session_id=record.session_id,
@@ -156,6 +156,7 @@ def result_of(record: TurnRecord, prediction: Prediction | None) -> TurnResult:
         notices=record.notices,
         prediction=prediction,
         missed_by=error_of(prediction, record.usage, record.cost) if prediction else None,
+        context_tokens=answered.total_tokens,
     )
 
 

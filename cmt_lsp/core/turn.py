@@ -140,6 +140,8 @@ class TurnResult:
     prediction: Prediction | None = None
     missed_by: PredictionError | None = None
     """How far the prediction was off."""
+    context_tokens: int = 0
+    """What fills the model's context now: prompt and answer of the attempt that answered."""
     error: CmtError | None = None
     """Why a model gave no answer; only in the rows of a comparison, with the stop reason "error"."""
 

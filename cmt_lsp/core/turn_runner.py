@@ -116,7 +116,7 @@ class TurnRunner:
         )
         saved = self._shelf.save(conversation, change)
         saved.add_done_callback(lambda _: release())  # the record is with the store, so the session is free
-        self._settling.settle(asking.turn, result_of(record, asking.meter.prediction), saved)
+        self._settling.settle(asking.turn, result_of(record, asking.meter.prediction, ending.usage), saved)
 
 
 def _check_replaced(asking: Asking) -> None:

@@ -168,7 +168,7 @@ def _context_fill(last: TurnResult | None) -> float | None:
     window = limits_of(last.model).context_window if last else None
     if last is None or window is None:
         return None
-    return round(min(1.0, last.usage.total_tokens / window), 4)
+    return round(min(1.0, last.context_tokens / window), 4)
 
 
 def _level(state: BudgetState) -> str:

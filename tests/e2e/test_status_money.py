@@ -122,6 +122,21 @@ def test_however_a_turn_ends_every_scope_equals_its_report(end: str, editor: Edi
     assert after["cost"]["session"]["estimated"] is estimated
 
 
+def test_the_fill_of_the_context_is_that_of_the_attempt_that_answered(editor: Editor, sim: Simulator) -> None:
+    """A turn's usage is the sum over its attempts; its context is not."""
+    text = "many words " * 3_000
+    sim.reply_with(SLOW, SLOW)
+    sim.fail_next(Fault.error_event(after_events=1))
+    result = editor.chat(text, 30)
+
+    charged = sim.requests[-1].usage
+    assert charged is not None
+    tokens = sum(charged[name] for name in ("input_tokens", "cache_creation_input_tokens", "output_tokens"))
+    tokens += charged["cache_read_input_tokens"]
+    assert result["usage"]["totalInputTokens"] > 1.9 * (tokens - charged["output_tokens"])
+    editor.idle_status(lambda status: status["contextFill"] == round(tokens / 1_000_000, 4))
+
+
 def test_a_running_turn_shows_what_it_holds_of_a_budget(editor: Editor, sim: Simulator) -> None:
     try:
         editor.result("cmt/budget/set", {"scope": "session", "limitUsd": 1})

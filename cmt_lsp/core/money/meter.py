@@ -325,7 +325,10 @@ class Meter:
         else:
             if granted.max_tokens == claim.max_tokens:
                 return claim, granted
-            if (counted := await self.counted()) is None:
+            self._promised = claim, granted  # for whoever settles, should the turn be stopped meanwhile
+            counted = await self.counted()
+            self._promised = None
+            if counted is None:
                 return claim, granted
             self._book(claim, "cancelled", Usage(), FREE)
         claim = self.claim(counted)

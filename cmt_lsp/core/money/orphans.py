@@ -33,6 +33,7 @@ class LiveRow:
     max_tokens: int | None
     expected_input: int | None
     expected_p50: int | None
+    expected_nano: int | None
     nano_usd: int | None
     """What the prompt cost by the endpoint's first word, its multipliers included."""
     input_tokens: int
@@ -89,7 +90,15 @@ def charge_of(row: LiveRow) -> tuple[Usage, Cost]:
         usage = replace(row.heard, output_tokens=max(row.heard.output_tokens, answer))
     else:
         usage = Usage(input_tokens=_believable(row.expected_input), output_tokens=answer, estimated=True)
-    return usage, _within(_price(row, usage), row.hold_nano)
+    return usage, _within(_as_expected(row, _price(row, usage)), row.hold_nano)
+
+
+def _as_expected(row: LiveRow, cost: Cost) -> Cost:
+    """Before a word was heard, the price is that of the classes which the prompt was expected to fall into."""
+    if row.state == "streaming" or row.expected_nano is None or cost.nano_usd is None:
+        return cost
+    expected = max(0, row.expected_nano)
+    return replace(cost, nano_usd=expected, saved_nano_usd=cost.nano_usd - expected)
 
 
 def _price(row: LiveRow, usage: Usage) -> Cost:

@@ -210,3 +210,31 @@ async def test_the_next_attempt_reads_what_the_one_before_left(ledger: Ledger) -
     await meter.admit(2)
     meter.departed(2)
     assert meter.charged().cache_read_input_tokens == 0
+
+
+async def test_a_turn_that_is_stopped_while_its_prompt_is_counted_holds_nothing(ledger: Ledger) -> None:
+    """The first reservation was too tight, so the endpoint is asked to count; until it has, money is held."""
+    await ledger.set_limit("day", 12_000_000, None)
+    meter = Meter(ledger, Origin("turn", "s", "t", ""), lambda: NOON)
+    counting = asyncio.Event()
+
+    async def count(_request: MessageRequest) -> int | None:
+        counting.set()
+        await asyncio.Event().wait()
+        return 0
+
+    meter.aim(
+        MessageRequest("claude-sonnet-5-5", 8_000, [{"role": "user", "content": "x"}]), count, Outlook()
+    )
+    admitted = asyncio.create_task(meter.admit(1))
+    await asyncio.wait_for(counting.wait(), 10)
+    (held,) = await ledger.budgets(Origin("turn", "s", "t", ""))
+    assert held.held_nano > 0
+
+    admitted.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await admitted
+    await settle(meter)
+
+    (free,) = await ledger.budgets(Origin("turn", "s", "t", ""))
+    assert (free.held_nano, free.spent_nano) == (0, 0)

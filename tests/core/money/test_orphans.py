@@ -36,7 +36,8 @@ from cmt_lsp.core.money.orphans import LiveRow, charge_of
 AT = datetime.fromtimestamp(NOW, UTC)
 RESERVED = LiveRow(
     seq=1, machine="m", pid=1, pid_started=1.0, lease_until=NOW, state="reserved", kind="turn", model=MODEL,
-    started_at=NOW, hold_nano=10**9, max_tokens=1000, expected_input=500, expected_p50=300, nano_usd=None,
+    started_at=NOW, hold_nano=10**9, max_tokens=1000, expected_input=500, expected_p50=300, expected_nano=None,
+    nano_usd=None,
     input_tokens=0, cache_creation_5m_input_tokens=0, cache_creation_1h_input_tokens=0,
     cache_read_input_tokens=0, output_tokens=0,
 )  # fmt: skip
@@ -53,6 +54,18 @@ def test_an_attempt_of_which_nothing_was_heard_is_charged_what_was_expected() ->
     assert usage == Usage(input_tokens=500, output_tokens=300, estimated=True)
     assert cost == replace(cost_of(MODEL, usage, AT), estimated=True)
     assert cost.nano_usd
+
+
+def test_the_price_of_what_was_not_heard_is_that_of_the_classes_it_was_expected_in() -> None:
+    """A prompt that the cache should have held costs a tenth: the row was booked with that."""
+    plain = charge_of(RESERVED)[1].nano_usd
+    assert plain is not None
+    usage, cost = charge_of(replace(RESERVED, expected_nano=plain - 800))
+
+    assert usage == charge_of(RESERVED)[0]
+    assert (cost.nano_usd, cost.saved_nano_usd, cost.estimated) == (plain - 800, 800, True)
+    assert charge_of(replace(RESERVED, expected_nano=plain - 800, hold_nano=5))[1].nano_usd == 5
+    assert charge_of(replace(STREAMING, expected_nano=1))[1] == charge_of(STREAMING)[1]
 
 
 def test_an_attempt_that_streamed_is_charged_its_known_prompt_and_the_median_answer() -> None:
