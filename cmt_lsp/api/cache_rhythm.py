@@ -46,7 +46,7 @@ NEXT_QUESTION = Prior(6.0, 0.6, 0.8)
 """In a chat that is under way."""
 SECOND_QUESTION = Prior(2.0, 0.3, 0.8)
 """After a chat's first one: some chats are one question long."""
-SHARED = Prior(1.5, 0.3, 1.0)
+SHARED = Prior(1.5, 0.3, 2.0)
 """Of a system prompt or pinned files, by any conversation."""
 KEPT, CHANGED = 1.5, 0.3
 """Of all that stands before the history: the same with the next question, or another one."""
@@ -77,20 +77,17 @@ class Rhythm:
 
     def odds(self) -> Odds:
         """Of the next question under the same head as the last one."""
-        timing, same = odds_of(self.gaps, NEXT_QUESTION), self._kept()
-        return Odds(same * timing.soon, same * timing.later)
-
-    def _kept(self) -> float:
-        """How often what stood before the history came back within the hour, changes far back fading."""
+        waits = [self._until_again(place) for place in range(len(self.asked) - 1)]
+        timing = odds_of([wait for wait in waits if wait is not None], NEXT_QUESTION)
         kept, changed, weight = KEPT, CHANGED, 1.0
-        for place in range(len(self.asked) - 2, -1, -1):
-            gap = self._until_again(place)
-            if gap is None:
+        for wait in reversed(waits):
+            if wait is None:
                 changed += weight
-            elif gap < LIFETIME_1H:
+            else:
                 kept += weight
             weight *= _FADE_OF_CHANGES
-        return kept / (kept + changed)
+        same = kept / (kept + changed)
+        return Odds(same * timing.soon, same * timing.later)
 
     def _until_again(self, place: int) -> float | None:
         at, head = self.asked[place]
