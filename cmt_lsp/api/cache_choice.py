@@ -229,7 +229,8 @@ def _share(now: Situation, marks: Marks, *, end_is_marked: bool) -> None:
         if len(marks) >= MAX_BREAKPOINTS or now.tokens(index) < now.minimum:
             continue
         if index <= now.hit:
-            marks.setdefault(index, "5m")
+            if any(one.index == index for one in now.live):
+                marks.setdefault(index, "5m")
         elif end_is_marked or odds.soon > now.rates.pays_from:
             hour = now.hours and odds.later * now.rates.lost > odds.never * now.rates.hour
             marks[index] = "1h" if hour else marks.get(index, "5m")
@@ -267,19 +268,31 @@ def _end_of_turn(layout: Layout) -> int | None:
 
 def _reason(now: Situation, last: int | None, lifetime: Lifetime | None, hour: int | None) -> str:
     soon, later, rates = now.odds.soon, now.odds.later, now.rates
+    if last is None and now.hit >= 0:
+        return "there is nothing new to cache"
     if last is None or now.tokens(last) < now.minimum:
         return TOO_SHORT
-    if lifetime is None:
-        return f"not marked: a mark pays from {rates.pays_from:.0%} odds of a question within five minutes, and they are {soon:.0%}"
-    if lifetime == "1h":
-        return f"an hour for all of it: the odds of a pause of 5 to 60 minutes are {later:.0%}"
     five = f"five minutes, which pay from {rates.pays_from:.0%} odds of a question within them: they are {soon:.0%}"
+    if lifetime is None:
+        return f"not marked: {five}"
+    if lifetime == "1h":
+        return f"an hour for all of it, {_against_pauses(_all_for_an_hour_from(now, last), later)}"
     if hour is None:
         return five
     price = rates.hour * (now.tokens(hour) - now.tokens(now.hit))
     tail = max(1.0, now.tokens(now.hit) - now.tokens(now.kept))
-    pays = 2 * price * now.growth / (rates.lost * tail**2)
+    pays_from = 2 * price * now.growth / (rates.lost * tail**2)
     return (
-        f"{five}; an hour for the first {now.tokens(hour):,.0f} tokens, which pays from {pays:.1%} odds of a pause of 5 to 60 "
-        f"minutes: they are {later:.0%}"
+        f"{five}; an hour for the first {now.tokens(hour):,.0f} tokens, {_against_pauses(pays_from, later)}"
     )
+
+
+def _all_for_an_hour_from(now: Situation, last: int) -> float:
+    """The odds of a pause of 5 to 60 minutes from which on an hour for all that is new pays."""
+    fresh, at_risk = (now.tokens(last) - now.tokens(before) for before in (now.hit, now.kept))
+    ratio = now.rates.hour * fresh / (now.rates.lost * max(1.0, at_risk))
+    return ratio / (1.0 + ratio)
+
+
+def _against_pauses(pays_from: float, odds: float) -> str:
+    return f"which pays from {pays_from:.1%} odds of a pause of 5 to 60 minutes: they are {odds:.0%}"
