@@ -104,6 +104,11 @@ class Situation:
         """The block up to which it can be read for an hour; -1 for none."""
         return max((one.index for one in self.live if one.for_an_hour), default=-1)
 
+    def lifetime_at(self, index: int) -> Lifetime | None:
+        """Of the entry that ends at a block, if there is one."""
+        found = next((one for one in self.live if one.index == index), None)
+        return None if found is None else "1h" if found.for_an_hour and self.hours else "5m"
+
     def tokens(self, index: int) -> float:
         """Of the prompt up to and with a block."""
         below = next((one for one in reversed(self.live) if one.index <= index), None)
@@ -214,13 +219,14 @@ def _reach(now: Situation, marks: Marks) -> None:
     """A mark finds entries a few blocks back only, so that the one to be read may need a mark itself."""
     hit = now.hit
     if hit >= 0 and not any(0 <= index - hit < LOOKBACK_BLOCKS for index in marks):
-        marks[hit] = "5m"
+        marks[hit] = now.lifetime_at(hit) or "5m"
 
 
 def _keep(now: Situation, marks: Marks) -> None:
     """An entry for an hour lives on only while it is found."""
-    if now.kept >= 0 and "1h" not in marks.values() and len(marks) < MAX_BREAKPOINTS:
-        marks.setdefault(now.kept, "1h")
+    lifetime = now.lifetime_at(now.kept)
+    if lifetime is not None and "1h" not in marks.values() and len(marks) < MAX_BREAKPOINTS:
+        marks.setdefault(now.kept, lifetime)
 
 
 def _share(now: Situation, marks: Marks, *, end_is_marked: bool) -> None:
@@ -229,8 +235,8 @@ def _share(now: Situation, marks: Marks, *, end_is_marked: bool) -> None:
         if len(marks) >= MAX_BREAKPOINTS or now.tokens(index) < now.minimum:
             continue
         if index <= now.hit:
-            if any(one.index == index for one in now.live):
-                marks.setdefault(index, "5m")
+            if (lifetime := now.lifetime_at(index)) is not None:
+                marks.setdefault(index, lifetime)
         elif end_is_marked or odds.soon > now.rates.pays_from:
             hour = now.hours and odds.later * now.rates.lost > odds.never * now.rates.hour
             marks[index] = "1h" if hour else marks.get(index, "5m")

@@ -67,10 +67,10 @@ class Memory:
         agreed, longest = max(shared, key=lambda one: one[0], default=(0, None))
         return longest, agreed
 
-    def shared_by(self, key: str, at: float, conversation: str) -> Sharing:
-        """How the prefix of this name is shared, with a use by this conversation now."""
+    def shared_by(self, key: str, at: float, conversation: str) -> Sharing | None:
+        """How the prefix of this name is shared, with a use by this conversation now; None where that is the first."""
         known = self.sharing.get(key)
-        return Sharing((at, conversation)) if known is None else known.used(at, conversation)
+        return None if known is None else known.used(at, conversation)
 
 
 def gone_on(known: Conversation | None, layout: Layout, rhythm: Rhythm | None, at: float) -> Conversation:
@@ -107,7 +107,7 @@ def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     sharing = {**memory.sharing}
     for key in plan.shared:
         sharing.pop(key, None)
-        sharing[key] = memory.shared_by(key, at, now.name)
+        sharing[key] = memory.shared_by(key, at, now.name) or Sharing((at, now.name))
     return replace(
         memory,
         conversations=_bounded((latest, *older)),

@@ -17,6 +17,7 @@ from cmt_lsp.api.cache_choice import Choice, Live, Situation, choose, choose_as_
 from cmt_lsp.api.cache_entries import Breakpoint, readable
 from cmt_lsp.api.cache_layout import layout_of, message_of
 from cmt_lsp.api.cache_memory import Conversation, Memory, gone_on
+from cmt_lsp.api.cache_rhythm import Odds
 from cmt_lsp.api.models import price_in_force
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from cmt_lsp.api.cache_choice import Wish
     from cmt_lsp.api.cache_entries import Entry
     from cmt_lsp.api.cache_layout import Layout
-    from cmt_lsp.api.cache_rhythm import Odds, Rhythm
+    from cmt_lsp.api.cache_rhythm import Rhythm
     from cmt_lsp.api.models import Model
 
 _USUAL_GROWTH, _USUAL_ANSWER = 1200, 550
 """Tokens of a turn and of its answer, before a chat has shown its own; each counts as two turns."""
 _RECENT = 16
+_UNKNOWN = Odds(0.0, 0.0)
+"""Of what nobody has used before: marked only where the rest is marked too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,8 @@ def _shared(conversation: Conversation, memory: Memory, at: float) -> Iterator[t
     for end in sorted({layout.before_chat, steady, len(layout.system)}, reverse=True):
         index = layout.last_markable(0, end)
         if index is not None and index == end - 1:
-            yield index, memory.shared_by(layout.key(index), at, conversation.name).odds()
+            sharing = memory.shared_by(layout.key(index), at, conversation.name)
+            yield index, sharing.odds() if sharing else _UNKNOWN
 
 
 def _live(layout: Layout, entries: Mapping[str, Entry], at: float) -> tuple[Live, ...]:
