@@ -18,7 +18,7 @@ def without_marks(value: Any) -> Any:
     return [without_marks(inner) for inner in value] if isinstance(value, list) else value
 
 
-def step(world: World, author: Author, chats: list[Chat]) -> Answered:
+def step(world: World, author: Author, chats: list[Chat]) -> tuple[Chat, Answered]:
     """Something that may happen to a conversation, and the request that follows."""
     rng = author.rng
     chat = rng.choice(chats)
@@ -44,7 +44,7 @@ def step(world: World, author: Author, chats: list[Chat]) -> Answered:
             {"role": "user", "content": chat.asked},
             {"role": "assistant", "content": author.answer()},
         ]
-    return answered
+    return chat, answered
 
 
 @pytest.mark.campaign
@@ -57,7 +57,7 @@ def test_no_request_is_refused_and_marks_are_all_that_is_added(
         world, author = World(hours=hours), Author(seed)
         chats = [author.chat()]
         for _ in range(30):
-            answered = step(world, author, chats)
+            chat, answered = step(world, author, chats)
             body = answered.body
             given = json.loads(json.dumps([without_marks(list(m["content"])) for m in body["messages"]]))
             sent = [block for message in body["messages"] for block in message["content"]]
@@ -72,18 +72,13 @@ def test_no_request_is_refused_and_marks_are_all_that_is_added(
                 or answered.plan.reason.startswith("an hour, as asked")
                 or {"type": "ephemeral", "ttl": "1h"} not in marks
             )
-            chat = next(one for one in chats if one.asked == _newest(given, one))
-            assert given == [*_contents(chat.pinned, answered, chat)]
+            assert given == contents(chat, len(given))
 
 
-def _newest(given: list[Any], chat: Chat) -> list[Any]:
-    return given[-1][len(chat.pinned) if len(given) == 1 else 0 :]
-
-
-def _contents(pinned: list[Any], answered: Answered, chat: Chat) -> list[Any]:
-    count = len(answered.body["messages"]) - 1
-    contents = [message["content"] for message in chat.history[:count]] + [chat.asked]
-    return [[*pinned, *contents[0]], *contents[1:]]
+def contents(chat: Chat, messages: int) -> list[Any]:
+    """What each of so many messages should hold: pinned blocks, history, question."""
+    first, *rest = [*(message["content"] for message in chat.history[: messages - 1]), chat.asked]
+    return [[*chat.pinned, *first], *rest]
 
 
 @pytest.mark.campaign
@@ -94,7 +89,7 @@ def test_reads_are_foreseen(campaign_size: Callable[[int, int], int]) -> None:
         world, author = World(), Author(1000 + seed)
         chats = [author.chat() for _ in range(2)]
         for _ in range(40):
-            answered = step(world, author, chats)
+            _, answered = step(world, author, chats)
             total += 1
             right += answered.expected == answered.usage.cache_read_input_tokens
     assert right / total >= 0.95
@@ -247,7 +242,7 @@ def test_the_same_past_gives_the_same_plan() -> None:
         plans.append(
             [
                 (one.plan.breakpoints, one.plan.reason)
-                for one in (step(world, author, chats) for _ in range(40))
+                for _, one in (step(world, author, chats) for _ in range(40))
             ]
         )
     assert plans[0] == plans[1]
