@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 import pytest
+from accounts import ledger_rows
 
 from cmt_lsp.api.anthropic_client import MessageRequest
 from cmt_lsp.api.request import ClientEvent, Completed
 from cmt_lsp.api.stream import Message, MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core.money.attempt import Origin
+from cmt_lsp.core.money.attempt import Origin, Settled
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.money.meter import Meter
 from cmt_lsp.core.money.prediction import Outlook
@@ -238,3 +240,31 @@ async def test_a_turn_that_is_stopped_while_its_prompt_is_counted_holds_nothing(
 
     (free,) = await ledger.budgets(Origin("turn", "s", "t", ""))
     assert (free.held_nano, free.spent_nano) == (0, 0)
+
+
+async def test_a_first_word_that_is_silent_on_the_prompt_changes_nothing_in_the_row(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Should this process die, the attempt is charged the prompt that was expected, not the none that was told."""
+    await attempt(ledger, MessageStarted("m", MODEL, Usage(output_tokens=1, estimated=True)))
+    await ledger.totals(Origin("turn", "s", "t", ""))  # behind all that was handed in before
+    with ledger_rows(tmp_path) as connection:
+        assert [row["state"] for row in connection.execute("SELECT state FROM attempts")] == ["reserved"]
+    await attempt(ledger, STARTED)
+    await ledger.totals(Origin("turn", "s", "t", ""))
+    with ledger_rows(tmp_path) as connection:
+        (row,) = connection.execute("SELECT * FROM attempts WHERE state = 'streaming'")
+    assert row["input_tokens"] == 1_000
+
+
+async def test_a_turn_is_durable_once_all_of_its_attempts_are(ledger: Ledger) -> None:
+    """Whichever of them takes longest."""
+    meter = await attempt(ledger)
+    first, second = Future[Settled](), Future[Settled]()
+    meter._settling = [first, second]
+    told: list[bool] = []
+    meter.when_durable(lambda: told.append(True))
+    second.set_result(Settled(True))
+    assert told == []
+    first.set_result(Settled(True))
+    assert told == [True]
