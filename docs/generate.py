@@ -13,8 +13,8 @@ import attrs
 
 from cmt_lsp.core.settings import OPTIONS
 from cmt_lsp.server import schema
-from cmt_lsp.server.convert import wire_name
 from cmt_lsp.server.operations.rows import TABLE
+from cmt_lsp.server.rpc.convert import wire_name
 
 HERE = Path(__file__).parent
 MARK = "<!-- generated from here on by docs/generate.py -->\n"

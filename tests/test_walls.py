@@ -15,8 +15,8 @@ ONLY_IN = {
     "cattrs": ["server/"],
     "anthropic": ["api/anthropic_client.py"],
     "httpx2": ["api/anthropic_client.py"],
-    "sqlite3": ["core/store.py", "core/salvage.py"],
-    "PIL": ["api/image_decoder.py"],
+    "sqlite3": ["core/storage/store.py", "core/storage/salvage.py"],
+    "PIL": ["api/vision/decoder.py"],
     "filelock": ["core/"],
     "rich": ["terminal/"],
 }

@@ -9,13 +9,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.cache_blocks import LIFETIME_5M, as_blocks, last_markable, marked
-from cmt_lsp.api.cache_choice import MAX_BREAKPOINTS
-from cmt_lsp.api.cache_entries import Breakpoint
-from cmt_lsp.api.cache_memory import Memory, answered, looked_at
-from cmt_lsp.api.cache_plan import PlannedPrompt, expected_read, plan_prompt
-from cmt_lsp.api.cache_rhythm import Rhythm
-from cmt_lsp.api.cache_verdict import (
+from cmt_lsp.api.cache.blocks import LIFETIME_5M, as_blocks, last_markable, marked
+from cmt_lsp.api.cache.choice import MAX_BREAKPOINTS
+from cmt_lsp.api.cache.entries import Breakpoint
+from cmt_lsp.api.cache.memory import Memory, answered, looked_at
+from cmt_lsp.api.cache.plan import PlannedPrompt, expected_read, plan_prompt
+from cmt_lsp.api.cache.rhythm import Rhythm
+from cmt_lsp.api.cache.verdict import (
     CacheVerdict,
     SentPrompt,
     expected_cached,
@@ -28,8 +28,8 @@ from cmt_lsp.api.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cmt_lsp.api.cache_blocks import Block
-    from cmt_lsp.api.cache_choice import Wish
+    from cmt_lsp.api.cache.blocks import Block
+    from cmt_lsp.api.cache.choice import Wish
     from cmt_lsp.api.models import Model
 
 __all__ = [

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from cmt_lsp.api.errors import BadImageError
-from cmt_lsp.api.image_container import ImageFacts, inspect_image, name_of_other_format
-from cmt_lsp.api.image_file import MAX_FILE_BYTES, local_path, read_image_file, short_name
+from cmt_lsp.api.vision.container import ImageFacts, inspect_image, name_of_other_format
+from cmt_lsp.api.vision.file import MAX_FILE_BYTES, local_path, read_image_file, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,7 @@ def _command() -> list[str]:
     library = find_spec("PIL")  # finds the folder; the package is not imported here
     if library is None or library.origin is None:
         raise BadImageError("images need the Pillow package: install cmt-lsp again with its dependencies")
-    script = Path(__file__).with_name("image_decoder.py")
+    script = Path(__file__).with_name("vision") / "decoder.py"
     return [sys.executable, "-I", "-S", str(script), str(Path(library.origin).parents[1])]
 
 

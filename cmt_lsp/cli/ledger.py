@@ -17,8 +17,8 @@ from cmt_lsp.core.money.ledger_check import Finding, check_ledger, findings, men
 from cmt_lsp.core.money.ledger_json import export_ledger, import_ledger
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
 from cmt_lsp.core.money.spool import spool_folders, waiting_files
-from cmt_lsp.core.state_dir import find_state_dir
-from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.storage.state_dir import find_state_dir
+from cmt_lsp.core.storage.store_thread import Store
 from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.render import say_trouble
 

@@ -47,7 +47,7 @@ def _check_ledger(options: Namespace) -> int:
 
 
 def _usage(options: Namespace) -> int:
-    from cmt_lsp.terminal.usage import Wish, run
+    from cmt_lsp.terminal.usage.command import Wish, run
 
     return run(
         Wish(
@@ -64,7 +64,7 @@ def _usage(options: Namespace) -> int:
 
 
 def _submit_batch(options: Namespace) -> int:
-    from cmt_lsp.terminal.batch import submit_batch
+    from cmt_lsp.terminal.batch.command import submit_batch
 
     return submit_batch(
         options.file,
@@ -77,25 +77,25 @@ def _submit_batch(options: Namespace) -> int:
 
 
 def _list_batches(options: Namespace) -> int:
-    from cmt_lsp.terminal.batch import list_batches
+    from cmt_lsp.terminal.batch.command import list_batches
 
     return list_batches(everywhere=options.all, no_color=options.no_color)
 
 
 def _batch_status(options: Namespace) -> int:
-    from cmt_lsp.terminal.batch import show_status
+    from cmt_lsp.terminal.batch.command import show_status
 
     return show_status(options.which, wait=options.wait, no_color=options.no_color)
 
 
 def _batch_results(options: Namespace) -> int:
-    from cmt_lsp.terminal.batch import show_results
+    from cmt_lsp.terminal.batch.command import show_results
 
     return show_results(options.which, as_json=options.jsonl, out=options.out)
 
 
 def _cancel_batch(options: Namespace) -> int:
-    from cmt_lsp.terminal.batch import cancel_batch
+    from cmt_lsp.terminal.batch.command import cancel_batch
 
     return cancel_batch(options.which)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import ConversationManager
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.storage.store_thread import Store
     from cmt_lsp.core.turn import Turn, TurnRequest, TurnResult
 
 __all__ = [

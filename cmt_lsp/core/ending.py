@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.cache_verdict import CacheVerdict
+from cmt_lsp.api.cache.verdict import CacheVerdict
 from cmt_lsp.api.errors import CmtError, InternalError, NetworkError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage

@@ -23,10 +23,10 @@ from cmt_lsp.api.token_tracker import figures
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
-from cmt_lsp.core.batches import Batches
+from cmt_lsp.core.batch.batches import Batches
 from cmt_lsp.core.clients import Clients
-from cmt_lsp.core.comparison import drafts_of
-from cmt_lsp.core.comparison_runner import ComparisonRunner
+from cmt_lsp.core.compare.comparison import drafts_of
+from cmt_lsp.core.compare.runner import ComparisonRunner
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
@@ -39,11 +39,11 @@ from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.preview import preview_blocks
 from cmt_lsp.core.question import place_question
 from cmt_lsp.core.records import SessionInfo
-from cmt_lsp.core.session_locks import SessionLocks
 from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
-from cmt_lsp.core.state_dir import find_state_dir
-from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.storage.session_locks import SessionLocks
+from cmt_lsp.core.storage.state_dir import find_state_dir
+from cmt_lsp.core.storage.store_thread import Store
 from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
 from cmt_lsp.core.usage_report import usage_by_session
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
-    from cmt_lsp.core.comparison import Comparison
+    from cmt_lsp.core.compare.comparison import Comparison
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.images import AnyImage

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cmt_lsp.core.records import SessionRecord, TurnRecord
-    from cmt_lsp.core.store import Connection
-    from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.storage.store import Connection
+    from cmt_lsp.core.storage.store_thread import Store
     from cmt_lsp.core.transcripts import SessionRow
 
 T = TypeVar("T")

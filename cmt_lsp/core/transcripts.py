@@ -10,15 +10,16 @@ from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import UnknownSessionError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core import batch_rows, comparison_schema
+from cmt_lsp.core.batch import rows as batch_rows
+from cmt_lsp.core.compare import schema as comparison_schema
 from cmt_lsp.core.records import SessionRecord, TurnRecord
-from cmt_lsp.core.store import Migration, Schema
+from cmt_lsp.core.storage.store import Migration, Schema
 from cmt_lsp.core.turn import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 SessionRow: TypeAlias = tuple[SessionRecord, int, Usage, Cost]
 """A session, the number of its turns, and the sums over them."""

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
-    from cmt_lsp.core.session_locks import SessionLocks
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.settling import Settling
     from cmt_lsp.core.shelf import SessionShelf
+    from cmt_lsp.core.storage.session_locks import SessionLocks
     from cmt_lsp.core.turn import Turn, TurnEvent
 
 

@@ -10,7 +10,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.sums import ADDED, sums_of
 
 if TYPE_CHECKING:
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 
 def usage_by_session(connection: Connection) -> dict[str, Any]:

@@ -6,7 +6,7 @@ the store come when the editor is ready, and the SDK after that, on a thread of 
 
 from __future__ import annotations
 
-from cmt_lsp.server.collector import spare_startup
+from cmt_lsp.server.rpc.collector import spare_startup
 
 spare_startup()
 
@@ -20,13 +20,13 @@ from lsprotocol import types  # noqa: E402
 
 from cmt_lsp import __version__  # noqa: E402
 from cmt_lsp.api.errors import CmtError  # noqa: E402
-from cmt_lsp.server.frames import MAX_BODY  # noqa: E402
-from cmt_lsp.server.messages import RpcError  # noqa: E402
 from cmt_lsp.server.operations import METHODS  # noqa: E402
-from cmt_lsp.server.pipe_threads import claim_standard_streams  # noqa: E402
-from cmt_lsp.server.protocol import build_server  # noqa: E402
-from cmt_lsp.server.transport import serve  # noqa: E402
-from cmt_lsp.server.uris import folder  # noqa: E402
+from cmt_lsp.server.rpc.frames import MAX_BODY  # noqa: E402
+from cmt_lsp.server.rpc.messages import RpcError  # noqa: E402
+from cmt_lsp.server.rpc.pipe_threads import claim_standard_streams  # noqa: E402
+from cmt_lsp.server.rpc.protocol import build_server  # noqa: E402
+from cmt_lsp.server.rpc.transport import serve  # noqa: E402
+from cmt_lsp.server.rpc.uris import folder  # noqa: E402
 
 if TYPE_CHECKING:
     from logging.handlers import QueueListener
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Resolved, Settings
     from cmt_lsp.server import wire
-    from cmt_lsp.server.documents import OpenDocuments
-    from cmt_lsp.server.status import WindowStatus
-    from cmt_lsp.server.table import Operation
+    from cmt_lsp.server.rpc.documents import OpenDocuments
+    from cmt_lsp.server.rpc.table import Operation
+    from cmt_lsp.server.window.status import WindowStatus
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class App:
     @cached_property
     def status(self) -> WindowStatus:
         """What the window's status line shows."""
-        from cmt_lsp.server.status import WindowStatus
+        from cmt_lsp.server.window.status import WindowStatus
 
         return WindowStatus(self._publish)
 
@@ -119,7 +119,7 @@ class App:
 
     def _operations(self) -> tuple[Operation, ...]:
         from cmt_lsp.server.operations.rows import operations_for
-        from cmt_lsp.server.window import Window
+        from cmt_lsp.server.window.window import Window
 
         return operations_for(Window(self))
 
@@ -145,7 +145,7 @@ class App:
             logger.info("Batches cannot be looked at: %s", error.kind)
 
     def _start_log(self) -> QueueListener | None:
-        from cmt_lsp.core.state_dir import find_state_dir
+        from cmt_lsp.core.storage.state_dir import find_state_dir
         from cmt_lsp.server.logs import start_logging
 
         return start_logging(find_state_dir(os.environ), self.settings.log_level)
@@ -199,7 +199,7 @@ class App:
 def error_of(error: BaseException) -> RpcError | None:
     """What the editor is told of an error; None for faults that only the log may know."""
     if isinstance(error, CmtError):
-        from cmt_lsp.server.shapes import error_code, error_data
+        from cmt_lsp.server.shapes.values import error_code, error_data
 
         return RpcError(error_code(error), error.message, error_data(error))
     return None

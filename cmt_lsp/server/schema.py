@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 
 from cmt_lsp.server import wire
-from cmt_lsp.server.convert import wire_name
+from cmt_lsp.server.rpc.convert import wire_name
 
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 

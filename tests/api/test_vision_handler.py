@@ -24,7 +24,7 @@ from PIL import Image, PngImagePlugin
 
 from cmt_lsp.api import vision_handler
 from cmt_lsp.api.errors import BadImageError
-from cmt_lsp.api.image_container import inspect_image
+from cmt_lsp.api.vision.container import inspect_image
 from cmt_lsp.api.vision_handler import ImageContent, Tier, VisionHandler, image_tokens, scaled_size
 
 SECRET = b"52.5200 N 13.4050 E"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cmt_lsp.api.models import price_in_force
 from cmt_lsp.core.money.schema import REBUILD_SUMS, SCHEMA
-from cmt_lsp.core.store import StoreFile
+from cmt_lsp.core.storage.store import StoreFile
 
 END = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 """When the newest attempt was made, unless the caller says otherwise."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.batch import BatchInfo, BatchOrder, BatchPrompt
+from cmt_lsp.core.batch.batch import BatchInfo, BatchOrder, BatchPrompt
 from cmt_lsp.simulator import Simulator
 
 BATCHES = "/v1/messages/batches"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from cmt_lsp.api.batch_parts import BatchPage, RemoteBatch
 from cmt_lsp.api.errors import BadParamsError
-from cmt_lsp.core.batch import HELD_FOR, BatchOrder, BatchPrompt, BatchRecord
-from cmt_lsp.core.batch_plan import average_prompts, body_of, claims_of, plan_batch, price_of, refuse_unserved
-from cmt_lsp.core.batch_search import (
+from cmt_lsp.core.batch.batch import HELD_FOR, BatchOrder, BatchPrompt, BatchRecord
+from cmt_lsp.core.batch.plan import average_prompts, body_of, claims_of, plan_batch, price_of, refuse_unserved
+from cmt_lsp.core.batch.search import (
     ARRIVES_WITHIN,
     CLOCKS_DIFFER,
     Listing,
@@ -142,9 +142,9 @@ def test_the_body_is_json_with_the_limits_that_were_granted() -> None:
 def test_a_body_over_the_endpoint_s_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_batch(BatchOrder(many(10)), Settings(), TODAY)
     size = len(body_of(RECORD, plan, [5] * 10))
-    monkeypatch.setattr("cmt_lsp.core.batch_plan.MOST_BYTES", size)
+    monkeypatch.setattr("cmt_lsp.core.batch.plan.MOST_BYTES", size)
     assert len(body_of(RECORD, plan, [5] * 10)) == size
-    monkeypatch.setattr("cmt_lsp.core.batch_plan.MOST_BYTES", size - 1)
+    monkeypatch.setattr("cmt_lsp.core.batch.plan.MOST_BYTES", size - 1)
 
     with pytest.raises(BadParamsError, match="from prompt 10 on; split it"):
         body_of(RECORD, plan, [5] * 10)

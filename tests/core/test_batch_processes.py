@@ -23,7 +23,7 @@ from cmt_lsp.simulator import Fault, Simulator
 CHILD = """
 import asyncio, json, sys
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.batch import BatchOrder, BatchPrompt
+from cmt_lsp.core.batch.batch import BatchOrder, BatchPrompt
 
 def say(*words):
     print(json.dumps(words), flush=True)

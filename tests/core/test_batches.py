@@ -37,8 +37,8 @@ from cmt_lsp.api.errors import (
     UnknownBatchError,
 )
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.batch import BatchInfo, BatchOrder, BatchPrompt, BatchRecord
-from cmt_lsp.core.batches import Batches
+from cmt_lsp.core.batch.batch import BatchInfo, BatchOrder, BatchPrompt, BatchRecord
+from cmt_lsp.core.batch.batches import Batches
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.simulator import Answer, Fault, Simulator, simulator_in_thread
 
@@ -232,8 +232,8 @@ async def test_asking_again_of_an_ended_batch_changes_nothing_and_asks_nobody(
 async def test_answers_come_in_parts_and_whoever_asked_hears_of_them(
     batches: Batches, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmt_lsp.core.batch_lookout.AT_ONCE", 2)
-    monkeypatch.setattr("cmt_lsp.core.batch_books.AT_ONCE", 2)
+    monkeypatch.setattr("cmt_lsp.core.batch.lookout.AT_ONCE", 2)
+    monkeypatch.setattr("cmt_lsp.core.batch.books.AT_ONCE", 2)
     info, _, _ = await batches.submit(order(*"abcde"))
     simulator.batches.rate = math.inf
     heard: list[tuple[int, int]] = []
@@ -579,7 +579,7 @@ async def test_results_that_break_off_are_fetched_again_and_nothing_is_doubled(
 async def test_what_came_before_a_break_is_kept_and_settled_already(
     manager: APISessionManager, batches: Batches, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmt_lsp.core.batch_lookout.AT_ONCE", 2)
+    monkeypatch.setattr("cmt_lsp.core.batch.lookout.AT_ONCE", 2)
     info, _, _ = await batches.submit(order(*"abcde"))
     simulator.fail_next(Fault.reset(after_events=4), path=RESULTS)
     with pytest.raises(NetworkError):

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 from live_turns import ask, new_session
 
-from cmt_lsp.api.cache_verdict import CacheVerdict
+from cmt_lsp.api.cache.verdict import CacheVerdict
 from cmt_lsp.api.errors import InternalError, StoreUnavailableError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import APISessionManager, transcripts
 from cmt_lsp.core.records import SessionRecord, TurnRecord
-from cmt_lsp.core.store import choose_journal_mode
-from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.storage.store import choose_journal_mode
+from cmt_lsp.core.storage.store_thread import Store
 from cmt_lsp.core.turn import Timing
 from cmt_lsp.simulator import Simulator
 

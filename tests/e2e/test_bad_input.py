@@ -10,8 +10,8 @@ from typing import Any, Literal
 import attrs
 import pytest
 
-from cmt_lsp.server.convert import wire_name
 from cmt_lsp.server.operations.rows import TABLE
+from cmt_lsp.server.rpc.convert import wire_name
 
 from .conftest import MakeEditor, Shared
 from .editor import Editor

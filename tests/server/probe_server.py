@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from cmt_lsp.server.collector import spare_startup
+from cmt_lsp.server.rpc.collector import spare_startup
 
 spare_startup()
 
@@ -20,9 +20,9 @@ from typing import Any, Literal
 import attrs
 from lsprotocol import types
 
-from cmt_lsp.server.pipe_threads import claim_standard_streams
-from cmt_lsp.server.protocol import Caller, Operation, RpcError, build_server
-from cmt_lsp.server.transport import serve
+from cmt_lsp.server.rpc.pipe_threads import claim_standard_streams
+from cmt_lsp.server.rpc.protocol import Caller, Operation, RpcError, build_server
+from cmt_lsp.server.rpc.transport import serve
 
 
 @attrs.frozen(kw_only=True)

@@ -13,12 +13,12 @@ from lsprotocol import types
 from pygls.protocol import default_converter
 
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.batch import BatchInfo, BatchOrder, BatchPrompt
-from cmt_lsp.server.batch_follower import follow_batch, standing
-from cmt_lsp.server.convert import wire_converter
-from cmt_lsp.server.messages import Response
-from cmt_lsp.server.outbox import Outbox
-from cmt_lsp.server.peer import Peer
+from cmt_lsp.core.batch.batch import BatchInfo, BatchOrder, BatchPrompt
+from cmt_lsp.server.rpc.convert import wire_converter
+from cmt_lsp.server.rpc.messages import Response
+from cmt_lsp.server.rpc.outbox import Outbox
+from cmt_lsp.server.rpc.peer import Peer
+from cmt_lsp.server.window.batch_follower import follow_batch, standing
 from cmt_lsp.simulator import Answer, Fault, Simulator, simulator_in_thread
 
 LOOKS = (0.01, 0.02)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 import pytest
 
-from cmt_lsp.server.convert import BadValueError, lsp_complaint, wire_converter, wire_name
+from cmt_lsp.server.rpc.convert import BadValueError, lsp_complaint, wire_converter, wire_name
 
 
 def positive(_: object, __: object, value: int) -> None:

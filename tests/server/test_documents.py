@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 from raw_client import RawClient
 
-from cmt_lsp.server.documents import OpenDocuments
+from cmt_lsp.server.rpc.documents import OpenDocuments
 
 URI = "file:///folder/a%20b.txt"
 UNITS = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}

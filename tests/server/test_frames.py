@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from raw_client import RawClient, frame, frame_bytes
 
-from cmt_lsp.server import frames
-from cmt_lsp.server.frames import (
+from cmt_lsp.server.rpc import frames
+from cmt_lsp.server.rpc.frames import (
     MAX_BODY,
     MAX_HEADER_LINE,
     MAX_HEADER_LINES,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from raw_client import PROBE, RawClient, frame, wait_for_line
 
-from cmt_lsp.core.process_start import process_start
-from cmt_lsp.server.parent import ParentWatch
+from cmt_lsp.core.storage.process_start import process_start
+from cmt_lsp.server.rpc.parent import ParentWatch
 
 PROMPT = 5.0
 """Seconds within which the process must be gone, whatever it is doing."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from raw_client import PROBE, RawClient, frame, frame_bytes, wait_for_line
 
-from cmt_lsp.server.pipe_threads import HARD_BYTES, SOFT_BYTES, SOFT_MESSAGES, PipeReader, PipeWriter
+from cmt_lsp.server.rpc.pipe_threads import HARD_BYTES, SOFT_BYTES, SOFT_MESSAGES, PipeReader, PipeWriter
 
 
 class Outlet:

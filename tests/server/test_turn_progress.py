@@ -9,7 +9,7 @@ from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.turn import AnswerText, Retry, Timing, TurnResult, Waiting
-from cmt_lsp.server.turn_progress import TurnProgress, summary
+from cmt_lsp.server.window.turn_progress import TurnProgress, summary
 
 RESULT = TurnResult(
     turn_id="t",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wcwidth import iter_graphemes
 
-from cmt_lsp.server.turn_stream import LONGEST_CLUSTER, MERGE_SECONDS, ON_ITS_WAY, TurnStream
+from cmt_lsp.server.window.turn_stream import LONGEST_CLUSTER, MERGE_SECONDS, ON_ITS_WAY, TurnStream
 
 CLUSTERS = ["a", "e\u0301", "\r\n", "👩‍👩‍👧", "🇩🇪", "한", "각", "क्षि", " ", "\n", "🏽", "\u200d", "z"]
 

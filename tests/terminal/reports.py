@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.core.money.report import checked_query, usage_report
-from cmt_lsp.server.convert import wire_converter
-from cmt_lsp.server.money_shapes import report_shape
-from cmt_lsp.terminal.usage_page import PageData
+from cmt_lsp.server.rpc.convert import wire_converter
+from cmt_lsp.server.shapes.money import report_shape
+from cmt_lsp.terminal.usage.page import PageData
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core" / "money"))
 from attempt_rows import book, ledger_file

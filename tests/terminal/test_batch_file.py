@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cmt_lsp.terminal.batch_file import read_prompts
+from cmt_lsp.terminal.batch.file import read_prompts
 from cmt_lsp.terminal.connection import TroubleError
 
 

@@ -20,10 +20,10 @@ from shell import CMT, cmt
 
 from cmt_lsp.simulator import Simulator
 from cmt_lsp.terminal.connection import TroubleError
-from cmt_lsp.terminal.usage_csv import HEAD, write_csv
-from cmt_lsp.terminal.usage_file import write_page
-from cmt_lsp.terminal.usage_page import GENERATOR
-from cmt_lsp.terminal.usage_screen import LONGEST_BAR, Column, bar, fitting
+from cmt_lsp.terminal.usage.csv import HEAD, write_csv
+from cmt_lsp.terminal.usage.file import write_page
+from cmt_lsp.terminal.usage.page import GENERATOR
+from cmt_lsp.terminal.usage.screen import LONGEST_BAR, Column, bar, fitting
 
 OPUS, SONNET = "claude-opus-5-5", "claude-sonnet-5-5"
 PAGE = f"<!doctype html>\n<html><head>{GENERATOR}</head></html>\n"

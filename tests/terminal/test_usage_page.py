@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from reports import book, book_days, ledger_file, page_data, report
 
 from cmt_lsp.terminal.markup import Markup, element
-from cmt_lsp.terminal.usage_charts import nice_ticks
-from cmt_lsp.terminal.usage_figures import Figures, decimals_for, grain_of, name_of, periods, spent, usd
-from cmt_lsp.terminal.usage_page import PageData, render
+from cmt_lsp.terminal.usage.charts import nice_ticks
+from cmt_lsp.terminal.usage.figures import Figures, decimals_for, grain_of, name_of, periods, spent, usd
+from cmt_lsp.terminal.usage.page import PageData, render
 
 Element = ET.Element
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.entry import Entry, Moment
     from cmt_lsp.core.money.holder import Holder
     from cmt_lsp.core.money.past import Past
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 _LIVE = "state IN ('reserved', 'streaming')"
 _OPENING = tuple(field.name for field in fields(Opening))

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.keeper import Keeper
     from cmt_lsp.core.money.limits_mirror import LimitsMirror
     from cmt_lsp.core.money.spool import Batch, Spool
-    from cmt_lsp.core.store import Connection
-    from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.storage.store import Connection
+    from cmt_lsp.core.storage.store_thread import Store
 
 T = TypeVar("T")
 

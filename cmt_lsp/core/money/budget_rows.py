@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.money.attempt import Origin
     from cmt_lsp.core.money.budget import BudgetScope
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 _SPENT = "SELECT coalesce(sum(nano_usd), 0), coalesce(sum(unpriced), 0) FROM"
 _SPENT_BY: dict[BudgetScope, str] = {

@@ -13,10 +13,10 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.image_container import image_size
 from cmt_lsp.api.model_table import packaged_table
 from cmt_lsp.api.models import find_model, limits_of, price_in_force
 from cmt_lsp.api.usage_fold import estimate_tokens
+from cmt_lsp.api.vision.container import image_size
 from cmt_lsp.api.vision_handler import TOKEN_CAP, image_tokens
 from cmt_lsp.core.money.attempt import Ceiling
 

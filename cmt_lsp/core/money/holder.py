@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cmt_lsp.core.process_start import UNKNOWN, process_start
+from cmt_lsp.core.storage.process_start import UNKNOWN, process_start
 
 LEASE_SECONDS = 60.0
 """How long a holder that cannot be looked at is taken for alive after its last word."""

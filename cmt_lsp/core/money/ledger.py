@@ -31,8 +31,8 @@ from cmt_lsp.core.money.reservation import Reservation
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
 from cmt_lsp.core.money.spool import Spool, spool_folders
 from cmt_lsp.core.money.totals import sums_by_session, totals
-from cmt_lsp.core.salvage import one_moment
-from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.storage.salvage import one_moment
+from cmt_lsp.core.storage.store_thread import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
     from cmt_lsp.core.money.budget import BudgetScope, BudgetState, Limit
     from cmt_lsp.core.money.holder import Holder
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 T = TypeVar("T")
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from cmt_lsp.core.money.schema import FINAL, IMPOSSIBLE_ROWS, SCHEMA, WRONG_SUMS
-from cmt_lsp.core.salvage import one_moment
+from cmt_lsp.core.storage.salvage import one_moment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cmt_lsp.core.store import Connection
-    from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.storage.store import Connection
+    from cmt_lsp.core.storage.store_thread import Store
 
 _MOST_DAMAGE = 10
 """Sentences of SQLite's that are shown; a broken page may cause thousands."""

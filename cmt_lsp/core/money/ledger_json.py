@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from cmt_lsp.core.money.attempt_json import Row
-    from cmt_lsp.core.store import Connection
-    from cmt_lsp.core.store_thread import Store
+    from cmt_lsp.core.storage.store import Connection
+    from cmt_lsp.core.storage.store_thread import Store
 
 _PAGE = 1000
 """Rows that are read at once. A reader that stays in the file keeps other windows from writing."""

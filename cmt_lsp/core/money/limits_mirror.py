@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from cmt_lsp.api.errors import StoreUnavailableError
 from cmt_lsp.core.money.budget import SCOPES, Limit
 from cmt_lsp.core.money.budget_rows import append_limit, read_limits
-from cmt_lsp.core.state_dir import sync_dir
+from cmt_lsp.core.storage.state_dir import sync_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 FILE_NAME = "limits.json"
 _MOST_BYTES = 64 * 1024

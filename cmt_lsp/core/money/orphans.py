@@ -13,7 +13,7 @@ from cmt_lsp.core.money.holder import Holder, is_gone
 
 if TYPE_CHECKING:
     from cmt_lsp.core.money.attempt import Kind, LiveState
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 
 @dataclass(frozen=True, slots=True)

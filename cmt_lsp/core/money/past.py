@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cmt_lsp.core.money.attempt import Origin
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 Basis: TypeAlias = Literal["this session", "this model", "all models", "a first guess"]
 

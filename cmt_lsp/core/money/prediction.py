@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.attempt import Claim, Expected, Lifetime
     from cmt_lsp.core.money.budget import BudgetState
     from cmt_lsp.core.money.past import Basis
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 CacheState: TypeAlias = Literal["warm", "partial", "cold", "off", "below-minimum"]
 Outcome: TypeAlias = Literal["fits", "shrinks", "refused"]

@@ -16,13 +16,13 @@ from cmt_lsp.core.money.attempt import Sums
 from cmt_lsp.core.money.prediction import calibration
 from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL, TOKENS
 from cmt_lsp.core.money.sums import ADDED, sums_of
-from cmt_lsp.core.salvage import one_moment
+from cmt_lsp.core.storage.salvage import one_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cmt_lsp.core.money.prediction import Calibration
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 Scope: TypeAlias = Literal["turn", "session", "window", "workspace", "all"]
 Grouping: TypeAlias = Literal["day", "model", "workspace", "session"]

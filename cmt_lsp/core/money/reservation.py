@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.attempt import Claim
     from cmt_lsp.core.money.books import Books
     from cmt_lsp.core.money.entry import Opening
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 FREE = Cost(0, 0, None, estimated=False)
 """Of an attempt that was never sent."""

@@ -7,7 +7,7 @@ budget check and a status line cost the same with a thousand attempts and with a
 
 from __future__ import annotations
 
-from cmt_lsp.core.store import Migration, Schema
+from cmt_lsp.core.storage.store import Migration, Schema
 
 FILE_NAME = "ledger.sqlite3"
 

@@ -23,7 +23,7 @@ from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.entry import Closing, Hearing, Opening
 from cmt_lsp.core.money.holder import LEASE_SECONDS, Holder, is_gone, this_machine
-from cmt_lsp.core.state_dir import is_ours, secure_dir, sync_dir
+from cmt_lsp.core.storage.state_dir import is_ours, secure_dir, sync_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

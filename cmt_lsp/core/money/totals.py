@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from cmt_lsp.core.money.attempt import Totals
 from cmt_lsp.core.money.schema import ATTEMPT_AS_SUM, FINAL
 from cmt_lsp.core.money.sums import ADDED, sums_of
-from cmt_lsp.core.salvage import one_moment
+from cmt_lsp.core.storage.salvage import one_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cmt_lsp.core.money.attempt import Origin, Sums
-    from cmt_lsp.core.store import Connection
+    from cmt_lsp.core.storage.store import Connection
 
 _OF_TURN = f"SELECT {ADDED} FROM (SELECT {ATTEMPT_AS_SUM} FROM attempts WHERE turn_id = ? AND {FINAL})"  # noqa: S608  names of the schema, here and below
 _OF_SESSION = f"SELECT {ADDED} FROM session_sums WHERE session_id = ?"  # noqa: S608

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 async def set_key(window: Window, caller: Caller, params: wire.AuthSetParams) -> wire.Empty:

@@ -6,18 +6,18 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
-from cmt_lsp.core.batch import OPEN_STATES, BatchOrder, BatchPrompt
+from cmt_lsp.core.batch.batch import OPEN_STATES, BatchOrder, BatchPrompt
 from cmt_lsp.server import wire
-from cmt_lsp.server.batch_follower import TITLE
-from cmt_lsp.server.batch_shapes import answer_shape, batch_shape, price_shape
 from cmt_lsp.server.operations.chat import override_of
+from cmt_lsp.server.shapes.batch import answer_shape, batch_shape, price_shape
+from cmt_lsp.server.window.batch_follower import TITLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cmt_lsp.core.batch import BatchInfo
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.core.batch.batch import BatchInfo
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 MOST_RESULTS = 1000
 MOST_TEXT = 16 * 1024 * 1024

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.core.money.budget import check_limit
 from cmt_lsp.server import wire
-from cmt_lsp.server.money_shapes import budget_shape
+from cmt_lsp.server.shapes.money import budget_shape
 
 if TYPE_CHECKING:
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 async def get(window: Window, caller: Caller, params: wire.Empty) -> wire.BudgetsResult:

@@ -9,14 +9,14 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import resolve_model
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
-from cmt_lsp.server.attachments import context_items, local_path
-from cmt_lsp.server.money_shapes import prediction_shape
+from cmt_lsp.server.shapes.money import prediction_shape
+from cmt_lsp.server.window.attachments import context_items, local_path
 
 if TYPE_CHECKING:
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.turn import Turn
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Listener, Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Listener, Window
 
 
 async def chat(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.server import wire
 from cmt_lsp.server.operations.chat import turn_request, waits
-from cmt_lsp.server.shapes import session_shape
+from cmt_lsp.server.shapes.values import session_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cmt_lsp.core.comparison import Comparison
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Listener, Window
+    from cmt_lsp.core.compare.comparison import Comparison
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Listener, Window
 
 
 async def compare(

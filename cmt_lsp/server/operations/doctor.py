@@ -13,14 +13,14 @@ from cmt_lsp.api.errors import CmtError
 from cmt_lsp.api.models import find_model, own_models, price_notices, prices_checked_on, resolve_model
 from cmt_lsp.core.money.schema import FILE_NAME
 from cmt_lsp.core.settings import user_file
-from cmt_lsp.core.state_dir import find_state_dir
+from cmt_lsp.core.storage.state_dir import find_state_dir
 from cmt_lsp.server import wire
 from cmt_lsp.server.wire import DoctorCheck
 
 if TYPE_CHECKING:
-    from cmt_lsp.core.store import Connection
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.core.storage.store import Connection
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 async def doctor(window: Window, caller: Caller, params: wire.Empty) -> wire.DoctorResult:

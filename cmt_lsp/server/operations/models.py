@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from cmt_lsp.api.price_list import PriceRow
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 LIFECYCLES = ("active", "deprecated", "retired")
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.server import wire
 from cmt_lsp.server.operations import auth, batch, budget, chat, compare, doctor, models, sessions, usage
-from cmt_lsp.server.table import Operation
+from cmt_lsp.server.rpc.table import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.server import wire
-from cmt_lsp.server.shapes import cost_shape, moment, session_shape, timing_shape, usage_shape
-from cmt_lsp.server.uris import folder
+from cmt_lsp.server.rpc.uris import folder
+from cmt_lsp.server.shapes.values import cost_shape, moment, session_shape, timing_shape, usage_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cmt_lsp.core.records import TurnRecord
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 async def create(window: Window, caller: Caller, params: wire.SessionCreateParams) -> wire.Session:

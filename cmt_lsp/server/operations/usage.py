@@ -11,13 +11,13 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.core.births import real_path
 from cmt_lsp.core.money.report import checked_query, last_turn, usage_report
 from cmt_lsp.server import wire
-from cmt_lsp.server.money_shapes import report_shape
-from cmt_lsp.server.uris import fs_path
+from cmt_lsp.server.rpc.uris import fs_path
+from cmt_lsp.server.shapes.money import report_shape
 
 if TYPE_CHECKING:
     from cmt_lsp.core.money.report import UsageReport
-    from cmt_lsp.server.table import Caller
-    from cmt_lsp.server.window import Window
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
 
 
 async def usage(window: Window, caller: Caller, params: wire.UsageParams) -> wire.UsageReport:

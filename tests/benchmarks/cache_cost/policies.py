@@ -14,8 +14,8 @@ from .prompt import flat_index, last_markable, sent_messages
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cmt_lsp.api.cache_choice import Wish
-    from cmt_lsp.api.cache_plan import PlannedPrompt
+    from cmt_lsp.api.cache.choice import Wish
+    from cmt_lsp.api.cache.plan import PlannedPrompt
 
     from .endpoint import Marks, Split
     from .prompt import Prompt, Turn

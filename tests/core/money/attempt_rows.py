@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
-from cmt_lsp.core.store import StoreFile
+from cmt_lsp.core.storage.store import StoreFile
 
 _numbers = itertools.count()
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from random_chats import Billed, billed_requests
 
 from cmt_lsp.api import models
-from cmt_lsp.api.image_container import image_size, inspect_image
 from cmt_lsp.api.request import MessageRequest
+from cmt_lsp.api.vision.container import image_size, inspect_image
 from cmt_lsp.core.money.attempt import Ceiling
 from cmt_lsp.core.money.ceiling import ceiling_of, lifetime_of, prompt_estimate
 

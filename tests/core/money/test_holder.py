@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import pytest
 
-from cmt_lsp.core import process_start
 from cmt_lsp.core.money.holder import (
     LEASE_SECONDS,
     LONGEST_LEASE_SECONDS,
@@ -19,6 +18,7 @@ from cmt_lsp.core.money.holder import (
     this_holder,
     this_machine,
 )
+from cmt_lsp.core.storage import process_start
 
 YEAR = 365 * 86_400.0
 NOW = 1.8e9

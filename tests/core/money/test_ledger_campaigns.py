@@ -48,7 +48,7 @@ from cmt_lsp.core.money.holder import Holder, this_machine
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.money.orphans import close_orphans
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
-from cmt_lsp.core.store import StoreFile
+from cmt_lsp.core.storage.store import StoreFile
 
 Size = Callable[[int, int], int]
 both_journals = pytest.mark.parametrize("version", [OLD_SQLITE, NEW_SQLITE], ids=["rollback", "wal"])

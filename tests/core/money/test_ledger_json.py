@@ -23,13 +23,13 @@ from cmt_lsp.api.models import Cost
 from cmt_lsp.api.token_tracker import TokenTracker, TokenUsage
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.api.usage_file import UsageFileError
-from cmt_lsp.core import store as store_module
 from cmt_lsp.core.money.attempt_json import COLUMNS
 from cmt_lsp.core.money.ledger_check import check_ledger
 from cmt_lsp.core.money.ledger_json import Imported, export_ledger, import_ledger
 from cmt_lsp.core.money.schema import FILE_NAME, FINAL, SCHEMA
-from cmt_lsp.core.store import Connection
-from cmt_lsp.core.store_thread import Store
+from cmt_lsp.core.storage import store as store_module
+from cmt_lsp.core.storage.store import Connection
+from cmt_lsp.core.storage.store_thread import Store
 
 Row = dict[str, Any]
 

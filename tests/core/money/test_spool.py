@@ -133,7 +133,7 @@ def test_a_line_that_was_changed_is_not_believed_and_the_file_is_kept(tmp_path: 
 def test_only_files_of_the_dead_and_of_the_same_ledger_are_taken_over(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     with subprocess.Popen(["sleep", "60"]) as living:
-        from cmt_lsp.core.process_start import process_start
+        from cmt_lsp.core.storage.process_start import process_start
 
         holders = {
             "living": Holder(this_machine(), living.pid, process_start(living.pid) or 0.0),

@@ -21,7 +21,7 @@ from cmt_lsp.api.errors import CmtError
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.identity import new_id
 from cmt_lsp.core.money.ledger import Ledger
-from cmt_lsp.core.state_dir import find_state_dir
+from cmt_lsp.core.storage.state_dir import find_state_dir
 from cmt_lsp.core.turn import (
     AnswerText,
     ImageSource,

@@ -1,0 +1,141 @@
+"""Memory: what a process remembers of its conversations to plan the next prompt, as one frozen value.
+
+Conversations are told apart by their own words, so that nobody has to name them: one goes on where its messages begin
+with those that were sent before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.api.cache.entries import learned
+from cmt_lsp.api.cache.rhythm import Beginnings, Rhythm, Sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cmt_lsp.api.cache.entries import Entry
+    from cmt_lsp.api.cache.layout import Layout
+    from cmt_lsp.api.cache.plan import PlannedPrompt
+    from cmt_lsp.api.usage import Usage
+
+_CONVERSATIONS = 64
+_BLOCKS = 50_000
+"""Of all remembered conversations together, about 600 bytes each beside their texts, which are shared."""
+_SHARED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation up to its last question."""
+
+    layout: Layout
+    rhythm: Rhythm
+    steady: int | None
+    """How many blocks before the conversation stayed the same when they last changed; None before that."""
+    scale: float
+    """True tokens for each estimated one."""
+    follows: Conversation | None = field(default=None, repr=False, compare=False)
+    """What was remembered of it when its last question was planned; dropped as soon as it is answered."""
+
+    @property
+    def name(self) -> str:
+        """By its first message."""
+        return self.layout.chat.digest_after(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that planning rests on; conversations with the last used one first."""
+
+    conversations: tuple[Conversation, ...] = ()
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    beginnings: Beginnings = field(default_factory=Beginnings)
+    hours: bool = False
+    """Whether the endpoint tells entries for an hour from those for five minutes.
+
+    One that does not may not have them, and what it charged for writing could only be guessed.
+    """
+
+    def conversation(self, messages: Sequence[Mapping[str, Any]]) -> tuple[Conversation | None, int]:
+        """The one that these messages go on with, if any, and how many of them are its own."""
+        begun = [known for known in self.conversations if known.layout.chat.messages[:1] == (messages[0],)]
+        shared = [(known.layout.chat.agreeing(messages), known) for known in begun]
+        agreed, longest = max(shared, key=lambda one: one[0], default=(0, None))
+        return longest, agreed
+
+    def shared_by(self, key: str, at: float, conversation: str) -> Sharing | None:
+        """How the prefix of this name is shared, with a use by this conversation now; None where that is the first."""
+        known = self.sharing.get(key)
+        return None if known is None else known.used(at, conversation)
+
+
+def gone_on(known: Conversation | None, layout: Layout, rhythm: Rhythm | None, at: float) -> Conversation:
+    """A conversation with one question more; a `rhythm` given from outside stands where nothing is known."""
+    head = layout.seeds[-1]
+    if known is None:
+        return Conversation(layout, (rhythm or Rhythm()).with_question(at, head), None, 1.0)
+    changed = known.layout.seeds[-1] != head
+    steady = _agreeing_head(known.layout, layout) if changed else known.steady
+    return Conversation(layout, known.rhythm.with_question(at, head), steady, known.scale, known)
+
+
+def looked_at(memory: Memory, plan: PlannedPrompt, rhythm: Rhythm | None) -> Memory:
+    """The memory after a plan: a conversation that was not known is known from here on, but was asked nothing yet.
+
+    After a restart, its whole history is hashed only once, however often its next question is looked at before it is sent.
+    """
+    now = plan.conversation
+    if now.follows is not None or len(now.layout.chat.messages) == 1:
+        return memory
+    unasked = replace(now, rhythm=rhythm or Rhythm())
+    return replace(memory, conversations=_bounded((unasked, *memory.conversations)))
+
+
+def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
+    """The memory after an answer; unchanged where the endpoint told nothing of the prompt."""
+    told, at = usage.total_input_tokens, plan.planned_at
+    if not told:
+        return memory
+    now = plan.conversation
+    scale = told / max(1, now.layout.tokens(len(now.layout) - 1))
+    latest = replace(now, scale=scale, follows=None)
+    older = (one for one in memory.conversations if one is not now.follows or not _contains(latest, one))
+    sharing = {**memory.sharing}
+    for key in plan.shared:
+        sharing.pop(key, None)
+        sharing[key] = memory.shared_by(key, at, now.name) or Sharing((at, now.name))
+    return replace(
+        memory,
+        conversations=_bounded((latest, *older)),
+        entries=learned(memory.entries, plan.breakpoints, usage, at, plan.minimum),
+        sharing=dict(list(sharing.items())[-_SHARED:]),
+        beginnings=memory.beginnings.asked(now.name, at, first=len(now.layout.chat.messages) == 1),
+    )
+
+
+def _agreeing_head(before: Layout, now: Layout) -> int:
+    """How many blocks before the conversation are the same."""
+    both = range(min(before.before_chat, now.before_chat))
+    return len(list(takewhile(lambda index: before.key(index) == now.key(index), both)))
+
+
+def _contains(longer: Conversation, shorter: Conversation) -> bool:
+    """Whether all of a conversation stands in another one."""
+    ours, theirs = longer.layout.chat, shorter.layout.chat
+    return ours.digest_after(len(theirs.messages)) == theirs.digest_after(len(theirs.messages))
+
+
+def _bounded(conversations: Iterable[Conversation]) -> tuple[Conversation, ...]:
+    """The last used ones, as many as may be remembered."""
+    kept: list[Conversation] = []
+    blocks = 0
+    for one in conversations:
+        blocks += len(one.layout)
+        if kept and (len(kept) == _CONVERSATIONS or blocks > _BLOCKS):
+            break
+        kept.append(one)
+    return tuple(kept)

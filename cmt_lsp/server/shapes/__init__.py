@@ -1,0 +1,1 @@
+"""Values of the core as shapes of the wire."""

@@ -1,0 +1,181 @@
+"""The one full-state status message of a window, at most four times a second.
+
+Every message holds everything, so a lost or dropped one harms nothing and the newest one wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.models import Cost, limits_of
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.money.attempt import Sums, Totals
+from cmt_lsp.server import wire
+from cmt_lsp.server.shapes.money import budget_shape
+from cmt_lsp.server.shapes.values import cache_shape, cost_shape, session_shape, usage_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cmt_lsp.core.money.budget import BudgetState
+    from cmt_lsp.core.records import SessionInfo
+    from cmt_lsp.core.turn import TurnResult
+
+STATUS_VERSION = 1
+SHORTEST_GAP = 0.25
+"""Seconds between two messages."""
+
+
+@dataclass
+class LiveTurn:
+    """A turn under way, as the status shows it."""
+
+    turn_id: str
+    session_id: str
+    model: str
+    phase: str = "started"
+    characters: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+class WindowStatus:
+    """What one window is doing and has spent; tells `publish` when it has changed."""
+
+    def __init__(self, publish: Callable[[wire.Status], None]) -> None:
+        self._publish = publish
+        self._live: dict[str, LiveTurn] = {}
+        self._totals: Totals | None = None
+        self._budgets: tuple[BudgetState, ...] = ()
+        self._last: TurnResult | None = None
+        self._session: SessionInfo | None = None
+        self._message: str | None = None
+        self._sent_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def turn_started(self, turn: LiveTurn) -> None:
+        """A turn was accepted."""
+        self._live[turn.turn_id] = turn
+        self._message = None
+        self.changed()
+
+    def turn_moved(self, turn_id: str, phase: str, characters: int = 0) -> None:
+        """A turn went on: its phase and how much text came."""
+        if live := self._live.get(turn_id):
+            live.phase = phase
+            live.characters += characters
+            self.changed()
+
+    def turn_settled(self, turn_id: str, result: TurnResult | None, message: str | None = None) -> None:
+        """A turn ended with a result, or with a message that says why there is none."""
+        self._live.pop(turn_id, None)
+        self._message = message
+        if result is not None:
+            self._last = result
+        self.changed()
+
+    def session_is(self, session: SessionInfo | None) -> None:
+        """The window's current session, as it now stands."""
+        self._session = session
+        self.changed()
+
+    def money_is(self, totals: Totals, budgets: tuple[BudgetState, ...]) -> None:
+        """What the ledger holds for the current session, this window and today, and what the budgets leave."""
+        self._totals, self._budgets = totals, budgets
+        self.changed()
+
+    def changed(self) -> None:
+        """Send now, or as soon as the shortest gap has passed."""
+        if self._timer is None:
+            wait = self._sent_at + SHORTEST_GAP - time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._send)
+
+    def _send(self) -> None:
+        self._timer = None
+        self._sent_at = time.monotonic()
+        self._publish(self.snapshot())
+
+    def snapshot(self) -> wire.Status:
+        """The full state as it is now."""
+        last, totals = self._last, self._totals or _nothing()
+        return wire.Status(
+            version=STATUS_VERSION,
+            busy=bool(self._live),
+            turns=[_running(live) for live in self._live.values()],
+            session=session_shape(self._session) if self._session else None,
+            usage=wire.StatusUsage(
+                turn=usage_shape(last.usage) if last else None,
+                session=usage_shape(totals.session.usage),
+                window=usage_shape(totals.window.usage),
+                today=usage_shape(totals.today.usage),
+            ),
+            cost=wire.StatusCost(
+                turn=cost_shape(last.cost) if last else None,
+                session=cost_shape(totals.session.cost),
+                window=cost_shape(totals.window.cost),
+                today=cost_shape(totals.today.cost),
+            ),
+            cache=cache_shape(last.cache) if last else None,
+            budgets=[budget_shape(state) for state in self._budgets],
+            context_fill=_context_fill(last),
+            message=self._message,
+            text=self._texts(),
+        )
+
+    def _texts(self) -> wire.StatusText:
+        """Money first, and a budget as soon as it is near its end: the shortest text is all that some editors show."""
+        totals, doing = self._totals or _nothing(), self._doing()
+        session = totals.session
+        money = " · ".join([doing or session.cost.display, *(_level(state) for state in self._pressing())])
+        model = self._session.model.removeprefix("claude-") if self._session else "Claude"
+        tokens = f"{session.usage.total_tokens:,} tokens, {session.usage.hit_ratio:.0%} cached"
+        spans = f"window {totals.window.cost.display} · today {totals.today.cost.display}"
+        budgets = [state.display for state in self._budgets]
+        return wire.StatusText(
+            short=money,
+            medium=f"{model} · {money}",
+            long=" · ".join([model, doing or session.cost.display, tokens, spans, *budgets]),
+        )
+
+    def _pressing(self) -> list[BudgetState]:
+        """The budgets that have reached a warning, the fullest alone."""
+        reached = [state for state in self._budgets if state.state != "ok"]
+        return sorted(reached, key=lambda state: state.level)[-1:]
+
+    def _doing(self) -> str:
+        if not self._live:
+            return ""
+        newest = list(self._live.values())[-1]
+        others = f" (+{len(self._live) - 1})" if len(self._live) > 1 else ""
+        return f"{newest.phase}{others}"
+
+
+def _running(live: LiveTurn) -> wire.RunningTurn:
+    return wire.RunningTurn(
+        turn_id=live.turn_id,
+        session_id=live.session_id,
+        model=live.model,
+        phase=live.phase,
+        elapsed_ms=round((time.monotonic() - live.started) * 1000),
+        output_characters=live.characters,
+    )
+
+
+def _context_fill(last: TurnResult | None) -> float | None:
+    """How full the model's context window was after the last turn, 0 to 1."""
+    window = limits_of(last.model).context_window if last else None
+    if last is None or window is None:
+        return None
+    return round(min(1.0, last.context_tokens / window), 4)
+
+
+def _level(state: BudgetState) -> str:
+    return f"{state.scope} {state.level}%"
+
+
+def _nothing() -> Totals:
+    """Before the ledger was first asked."""
+    none = Sums(0, Usage(), Cost.sum(()), 0)
+    return Totals(none, none, none, none)

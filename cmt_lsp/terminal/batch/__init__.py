@@ -1,0 +1,1 @@
+"""cmt-lsp batch: submitting many prompts, waiting for them, and their answers."""
