@@ -33,7 +33,7 @@ from cmt_lsp.core.storage.salvage import (
 from cmt_lsp.core.storage.state_dir import is_ours, secure_dir, sync_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from cmt_lsp.core.storage.salvage import Definition
@@ -59,6 +59,14 @@ class Migration:
 
     name: str
     statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one of several changes gave, or the error for which it was undone."""
+
+    result: object = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +127,33 @@ class StoreFile:
         """Run `change` in one immediate transaction and make it durable; `until` as for `read`."""
 
         def transact(connection: Connection) -> T:
-            if self._newer:
-                self._fail(
-                    f"{self.path.name} was written by a newer cmt-lsp and is only read; update cmt-lsp to save again."
-                )
+            self._check_writable()
             with _transaction(connection):
                 return change(connection)
 
         return self._guarded(transact, until)
+
+    def write_together(
+        self, changes: Sequence[Callable[[Connection], object]], until: float | None = None
+    ) -> list[Outcome]:
+        """Run changes one after the other and make them durable by one commit; what each gave, or why it was refused.
+
+        A change that is refused leaves nothing behind and the others alone. Where SQLite itself fails, nothing of any of
+        them is kept, and its error is raised.
+        """
+
+        def transact(connection: Connection) -> list[Outcome]:
+            self._check_writable()
+            with _transaction(connection):
+                return [_apart(connection, change) for change in changes]
+
+        return self._guarded(transact, until)
+
+    def _check_writable(self) -> None:
+        if self._newer:
+            self._fail(
+                f"{self.path.name} was written by a newer cmt-lsp and is only read; update cmt-lsp to save again."
+            )
 
     def close(self) -> None:
         """Close the connection; the next use opens the file again."""
@@ -379,6 +406,22 @@ def _transaction(connection: Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK").close()
         raise
+
+
+def _apart(connection: Connection, change: Callable[[Connection], object]) -> Outcome:
+    """One change of several in a transaction: its result, or the error that undid it and nothing else."""
+    connection.execute("SAVEPOINT change").close()
+    try:
+        result = change(connection)
+    except (sqlite3.Error, UnicodeDecodeError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a change raises belongs to its caller
+        connection.execute("ROLLBACK TO change").close()
+        return Outcome(error=error)
+    finally:
+        with suppress(sqlite3.Error):  # gone where the whole transaction is
+            connection.execute("RELEASE change").close()
+    return Outcome(result)
 
 
 def _migrate(connection: Connection, migrations: tuple[Migration, ...]) -> None:

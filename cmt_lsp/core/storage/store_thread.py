@@ -1,7 +1,9 @@
 """Store: one SQLite file behind a thread of its own.
 
 Jobs run one after the other in the order of submission, so a caller never blocks the event loop and never sees a
-half-done change. A change that cannot be written waits in memory and is written, in order, as soon as it can be.
+half-done change. Changes that wait while the disk is busy share its next commit: with many turns at once, waiting for the
+disk is nearly all that a change costs. A change that cannot be written waits in memory and is written, in order, as soon
+as it can be.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from cmt_lsp.api.errors import StoreUnavailableError
 from cmt_lsp.core.storage.store import StoreFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cmt_lsp.core.storage.store import Connection, Schema
 
 T = TypeVar("T")
 
+MOST_TOGETHER = 64
+"""Changes that share a commit: more would make the first of them wait too long."""
 DRAIN_SECONDS = 2.0
 """How long the end of the process waits for changes on their way to the disk."""
 
@@ -115,6 +119,8 @@ class _Worker:
         self._noun = noun
         self.backlog: deque[Callable[[Connection], Any]] = deque()
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._ahead: deque[_Job[Any] | None] = deque()
+        """What was taken from the queue and not done yet: at most one."""
         self._closed = False
         self._gate = threading.Lock()
 
@@ -133,11 +139,43 @@ class _Worker:
                 self._jobs.put(None)
 
     def run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if job.future.set_running_or_notify_cancel():
-                self._perform(job)
+        while jobs := self._take():
+            wanted = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+            if len(wanted) < 2 or not self._write_together(wanted):
+                for job in wanted:
+                    self._perform(job)
         self._drain_backlog()
         self.file.close()
+
+    def _take(self) -> list[_Job[Any]]:
+        """The next job, with the changes right behind it that can share its commit; none at the end."""
+        first = self._ahead.popleft() if self._ahead else self._jobs.get()
+        if first is None:
+            return []
+        jobs = [first]
+        while jobs[-1].write and len(jobs) < MOST_TOGETHER and not self._jobs.empty():
+            job = self._jobs.get()  # only this thread takes from the queue
+            if job is None or not job.write:
+                self._ahead.append(job)
+                break
+            jobs.append(job)
+        return jobs
+
+    def _write_together(self, jobs: Sequence[_Job[Any]]) -> bool:
+        """Make changes durable by one commit; False where that failed and nothing was kept: each is tried by itself."""
+        if not self._drain_backlog():
+            return False
+        until = min((job.until for job in jobs if job.until is not None), default=None)
+        try:
+            outcomes = self.file.write_together([job.work for job in jobs], until)
+        except Exception:  # noqa: BLE001  each job meets it again by itself
+            return False
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if outcome.error is None:
+                job.future.set_result(outcome.result)
+            else:
+                job.future.set_exception(outcome.error)
+        return True
 
     def _perform(self, job: _Job[Any]) -> None:
         try:
