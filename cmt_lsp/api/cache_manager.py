@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.cache.blocks import LIFETIME_5M, as_blocks, last_markable, marked
 from cmt_lsp.api.cache.choice import MAX_BREAKPOINTS
-from cmt_lsp.api.cache.entries import Breakpoint
-from cmt_lsp.api.cache.memory import Memory, answered, looked_at
+from cmt_lsp.api.cache.entries import Breakpoint, deepest
+from cmt_lsp.api.cache.memory import Memory, answered, begun, looked_at
 from cmt_lsp.api.cache.plan import PlannedPrompt, expected_read, plan_prompt
 from cmt_lsp.api.cache.rhythm import Rhythm
 from cmt_lsp.api.cache.verdict import (
@@ -101,6 +101,7 @@ class CacheManager:
         rhythm: Rhythm | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         settings: str = "",
+        warming: bool = False,
     ) -> PlannedPrompt:
         """`plan_prompt` at this moment, with all that this process remembers."""
         plan = plan_prompt(
@@ -116,6 +117,7 @@ class CacheManager:
             rhythm=rhythm,
             tools=tools,
             settings=settings,
+            warming=warming,
         )
         self._memory = looked_at(self._memory, plan, rhythm)
         return plan
@@ -141,6 +143,14 @@ class CacheManager:
         self._memory = answered(self._memory, plan, usage)
         if lifetimes_told is not None:
             self._memory = replace(self._memory, hours=lifetimes_told)
+
+    def begin(self, plan: PlannedPrompt, usage: Usage) -> None:
+        """Note what a request has left in the cache so far, when its answer begins; `remember` follows at its end."""
+        self._memory = begun(self._memory, plan, usage)
+
+    def warmth(self, plan: PlannedPrompt) -> tuple[int, float | None]:
+        """How many tokens of a prompt the cache should hold, and until when (None where it holds none)."""
+        return deepest(plan.breakpoints, self._memory.entries, plan.planned_at)
 
     def expected(self, plan: PlannedPrompt) -> tuple[int, int]:
         """How many tokens of a prompt the cache should hold, and how many it would if nothing had expired."""

@@ -31,7 +31,7 @@ class MessageRequest:
 
     model: str
     max_tokens: int
-    """Limit of thinking and answer together."""
+    """Limit of thinking and answer together; 0 asks for no answer, only that the cache be written."""
     messages: Sequence[Mapping[str, Any]]
     system: str | Sequence[Mapping[str, Any]] | None = None
     thinking: Mapping[str, Any] | None = None
@@ -40,7 +40,10 @@ class MessageRequest:
     """Further top-level fields; those above win."""
 
     def body(self, *, stream: bool) -> dict[str, Any]:
-        """The request as the API's JSON object; absent options are left out, never null."""
+        """The request as the API's JSON object; absent options are left out, never null.
+
+        A request for no answer has nothing to stream, and the endpoint refuses to.
+        """
         body: dict[str, Any] = {**self.extra, "model": self.model, "max_tokens": self.max_tokens}
         if self.system is not None:
             body["system"] = self.system
@@ -49,7 +52,7 @@ class MessageRequest:
         if self.effort is not None:
             body["output_config"] = {**body.get("output_config", {}), "effort": self.effort}
         body["messages"] = list(self.messages)
-        if stream:
+        if stream and self.max_tokens:
             body["stream"] = True
         return body
 

@@ -157,6 +157,25 @@ def choose_as_asked(now: Situation, lifetime: Lifetime) -> Choice:
     return Choice(_in_order(marks), f"{_SPOKEN[lifetime]}, as asked" if marks else TOO_SHORT)
 
 
+def choose_to_warm(now: Situation, wish: Lifetime | None = None) -> Choice:
+    """Marks for a request that only writes: all that the next question has in common with it, and nothing behind that.
+
+    Somebody says that the question comes soon, so that odds count for the lifetimes alone. A mark on the last answer lies
+    at most so far back that the next question's own marks find it.
+    """
+    layout = now.layout
+    end = layout.last_markable(0, layout.newest)
+    if end is None or now.tokens(end) < now.minimum:
+        return Choice((), TOO_SHORT)
+    marks: Marks = {end: now.lifetime_at(end) or "5m"}
+    _reach(now, marks)
+    _keep(now, marks)
+    _share(now, marks, end_is_marked=True)
+    asked = [(index, wish) for index in sorted(marks)] if wish is not None else _in_order(marks)
+    return Choice(tuple(asked), TO_WARM)
+
+
+TO_WARM = "to be read by the next question"
 TOO_SHORT = "the prompt is too short to be cached"
 _SPOKEN: dict[Lifetime, str] = {"5m": "five minutes", "1h": "an hour"}
 

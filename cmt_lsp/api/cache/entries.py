@@ -58,6 +58,14 @@ def readable(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float)
     return max((entry.tokens for _, entry in _found(marks, known, at)), default=0)
 
 
+def deepest(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> tuple[int, float | None]:
+    """As `readable`, and the moment from which on that is not so any more; None where nothing can be read."""
+    entry = max(
+        (entry for _, entry in _found(marks, known, at)), key=lambda entry: entry.tokens, default=None
+    )
+    return (0, None) if entry is None else (entry.tokens, entry.expires_at)
+
+
 def learned(
     known: Mapping[str, Entry], marks: Sequence[Breakpoint], usage: Usage, at: float, minimum: int
 ) -> dict[str, Entry]:

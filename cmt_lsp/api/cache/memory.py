@@ -98,8 +98,8 @@ def looked_at(memory: Memory, plan: PlannedPrompt, rhythm: Rhythm | None) -> Mem
 def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     """The memory after an answer; unchanged where the endpoint told nothing of the prompt."""
     told, at = usage.total_input_tokens, plan.planned_at
-    if not told:
-        return memory
+    if not told or plan.warming:
+        return begun(memory, plan, usage)
     now = plan.conversation
     scale = told / max(1, now.layout.tokens(len(now.layout) - 1))
     latest = replace(now, scale=scale, follows=None)
@@ -114,6 +114,15 @@ def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
         entries=learned(memory.entries, plan.breakpoints, usage, at, plan.minimum),
         sharing=dict(list(sharing.items())[-_SHARED:]),
         beginnings=memory.beginnings.asked(now.name, at, first=len(now.layout.chat.messages) == 1),
+    )
+
+
+def begun(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
+    """The memory once an answer begins, or after a prompt that asked nothing: what it wrote can be read from here on."""
+    if not usage.total_input_tokens:
+        return memory
+    return replace(
+        memory, entries=learned(memory.entries, plan.breakpoints, usage, plan.planned_at, plan.minimum)
     )
 
 

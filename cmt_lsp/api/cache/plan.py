@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cmt_lsp.api.cache.blocks import DIGITS, LIFETIME_5M, digest
 from cmt_lsp.api.cache.chain import Chain, chain_of
-from cmt_lsp.api.cache.choice import Choice, Live, Situation, choose, choose_as_asked, rates_of
+from cmt_lsp.api.cache.choice import (
+    Choice,
+    Live,
+    Situation,
+    choose,
+    choose_as_asked,
+    choose_to_warm,
+    rates_of,
+)
 from cmt_lsp.api.cache.entries import Breakpoint, readable
 from cmt_lsp.api.cache.layout import layout_of, message_of
 from cmt_lsp.api.cache.memory import Conversation, Memory, gone_on
@@ -79,6 +87,8 @@ class PlannedPrompt:
     """Names of the prefixes that other conversations may read too."""
     conversation: Conversation = field(repr=False)
     """What will be remembered of it once it is answered."""
+    warming: bool = False
+    """Whether it asks nothing: its newest message only stands in for a question."""
 
     def history_after(self, messages: int) -> str:
         """Names the first so many messages; '' where there are fewer."""
@@ -99,13 +109,15 @@ def plan_prompt(
     rhythm: Rhythm | None = None,
     tools: Sequence[Mapping[str, Any]] = (),
     settings: str = "",
+    warming: bool = False,
 ) -> PlannedPrompt:
     """Lay out a prompt and mark it where that pays.
 
     Pinned blocks open the first user message. Marks that the input carries are dropped, and a content given as a string
     becomes one text block, so that what is sent does not depend on where the marks are. `rhythm` tells when a
     conversation's earlier questions came, where `memory` does not know it. `tools` and `settings` (thinking, effort and
-    what else the request says) are not sent; they only keep apart what the endpoint keeps apart.
+    what else the request says) are not sent; they only keep apart what the endpoint keeps apart. `warming`: the new content
+    stands in for a question that is not asked yet, and what stands before it is to be written.
     """
     memory = memory or Memory()
     messages = (*history, {"role": "user", "content": list(new_content)})
@@ -120,7 +132,7 @@ def plan_prompt(
     )
     conversation = gone_on(known, layout, rhythm, planned_at)
     situation = _situation(conversation, model, memory, planned_at)
-    choice = _choice(situation, wish if enabled else "off")
+    choice = _choice(situation, wish if enabled else "off", warming=warming)
     breakpoints = tuple(_breakpoints(situation, choice))
     sent_system, sent_messages = layout.sent(choice.marks)
     return PlannedPrompt(
@@ -136,6 +148,7 @@ def plan_prompt(
         minimum=situation.minimum,
         shared=tuple(layout.key(index) for index, _ in situation.shared),
         conversation=conversation,
+        warming=warming,
     )
 
 
@@ -210,9 +223,11 @@ def _usual_sizes(chat: Chain) -> tuple[float, float]:
     return (total + 2 * _USUAL_GROWTH) / turns, (sum(answers) + 2 * _USUAL_ANSWER) / turns
 
 
-def _choice(situation: Situation, wish: Wish) -> Choice:
+def _choice(situation: Situation, wish: Wish, *, warming: bool) -> Choice:
     if wish == "off":
         return Choice((), "caching is off")
+    if warming:
+        return choose_to_warm(situation, None if wish == "auto" else wish)
     if wish == "auto":
         return choose(situation)
     return choose_as_asked(situation, wish)
