@@ -58,6 +58,13 @@ def cache_shape(verdict: CacheVerdict) -> wire.CacheVerdict:
         hit_ratio=round(verdict.hit_ratio, 4),
         cause=verdict.cause,
         expires_at=None if verdict.expires_at is None else moment(verdict.expires_at),
+        written_5m_tokens=verdict.written_tokens - verdict.written_1h_tokens,
+        written_1h_tokens=verdict.written_1h_tokens,
+        expected_tokens=verdict.expected_tokens,
+        saved_nano_usd=verdict.saved_nano,
+        lost_nano_usd=verdict.lost_nano,
+        told_cause=verdict.told_cause,
+        reason=verdict.reason or None,
     )
 
 

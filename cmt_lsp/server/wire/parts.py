@@ -112,7 +112,10 @@ class Cost:
 
 @shape
 class CacheVerdict:
-    """What the prompt cache did for one turn."""
+    """What the prompt cache did for one turn. `cause` says why less was read than could have been, `reason` why the
+    prompt was marked so, with the break-even; `told_cause` is the endpoint's own word where it differs from `cause`.
+    Money in nano-dollars: saved against no caching at all, and lost to tokens that were there and were not read.
+    """
 
     state: Literal["hit", "partial", "miss", "off", "below-minimum"]
     read_tokens: int
@@ -120,6 +123,13 @@ class CacheVerdict:
     hit_ratio: float
     cause: str | None = None
     expires_at: str | None = None
+    written_5m_tokens: int | None = None
+    written_1h_tokens: int | None = None
+    expected_tokens: int | None = None
+    saved_nano_usd: int | None = None
+    lost_nano_usd: int | None = None
+    told_cause: str | None = None
+    reason: str | None = None
 
 
 @shape
