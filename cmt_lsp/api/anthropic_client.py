@@ -24,6 +24,7 @@ from typing import Any
 
 from cmt_lsp.api.classify import alone, error_from_exception, refusal_in
 from cmt_lsp.api.clocks import Clocks
+from cmt_lsp.api.diagnosis import Diagnosis
 from cmt_lsp.api.endpoint import DEFAULT_ENDPOINT, check_endpoint, host_of, is_plain_http
 from cmt_lsp.api.errors import BadAnswerError, MissingKeyError
 from cmt_lsp.api.exchange import Exchange, Rules
@@ -101,6 +102,8 @@ class AnthropicClient:
         self._rules = Rules(self.host, clocks or Clocks(), retry or RetryPolicy(), rng or random.Random())
         self._sdk = WarmUp(lambda: _load_sdk(self.endpoint))
         self._lines: dict[asyncio.AbstractEventLoop, Line] = {}
+        self.diagnosis = Diagnosis(own=self.host == host_of(DEFAULT_ENDPOINT))
+        """Whether requests ask this endpoint why its cache was missed; who sends them adds the question."""
 
     def warm_up(self) -> None:
         """Start importing the SDK in a daemon thread; later calls do nothing."""

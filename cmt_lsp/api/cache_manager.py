@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.cache.blocks import LIFETIME_5M, as_blocks, last_markable, marked
 from cmt_lsp.api.cache.choice import MAX_BREAKPOINTS
-from cmt_lsp.api.cache.entries import Breakpoint, deepest
-from cmt_lsp.api.cache.memory import Memory, answered, begun, looked_at
+from cmt_lsp.api.cache.entries import Breakpoint, deepest, held
+from cmt_lsp.api.cache.memory import Memory, answered, begun, looked_at, recalled
 from cmt_lsp.api.cache.plan import PlannedPrompt, expected_read, plan_prompt
 from cmt_lsp.api.cache.rhythm import Rhythm
-from cmt_lsp.api.cache.verdict import (
-    CacheVerdict,
-    SentPrompt,
-    expected_cached,
-    judge,
-    readable,
-    sent_prompt,
-)
+from cmt_lsp.api.cache.sent import SentPrompt, sent_from_json, sent_prompt, sent_to_json
+from cmt_lsp.api.cache.verdict import CacheVerdict, expected_cached, judge, readable
 from cmt_lsp.api.usage import Usage
 
 if TYPE_CHECKING:
@@ -41,7 +35,9 @@ __all__ = [
     "SentPrompt",
     "expected_cached",
     "readable",
+    "sent_from_json",
     "sent_prompt",
+    "sent_to_json",
 ]
 
 
@@ -143,6 +139,19 @@ class CacheManager:
         self._memory = answered(self._memory, plan, usage)
         if lifetimes_told is not None:
             self._memory = replace(self._memory, hours=lifetimes_told)
+
+    def sent(
+        self, plan: PlannedPrompt, usage: Usage, verdict: CacheVerdict, message_id: str | None
+    ) -> SentPrompt | None:
+        """What to keep of a request after `remember`; None where the endpoint told nothing of it."""
+        if not usage.total_input_tokens:
+            return None
+        entries = held(plan.breakpoints, self._memory.entries, plan.planned_at)
+        return sent_prompt(plan, usage, verdict, message_id, entries)
+
+    def recall(self, sent: SentPrompt) -> None:
+        """Take over what an earlier process, or another window, left in the cache."""
+        self._memory = recalled(self._memory, sent.entries)
 
     def begin(self, plan: PlannedPrompt, usage: Usage) -> None:
         """Note what a request has left in the cache so far, when its answer begins; `remember` follows at its end."""

@@ -26,6 +26,19 @@ ANSWER_LIMIT = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class CacheReport:
+    """What an answer tells of the prompt cache beside its token counts."""
+
+    lifetimes_told: bool | None = None
+    """Whether writes for five minutes are told from those for an hour; None where nothing shows it."""
+    diagnosis: dict[str, Any] | None = None
+    """Its `diagnostics`: empty where the field is there and says nothing, None where there is no such field."""
+
+
+NO_REPORT = CacheReport()
+
+
+@dataclass(frozen=True, slots=True)
 class MessageStarted:
     """The endpoint took the request; `usage` holds the input side, where it is told so early."""
 
@@ -35,6 +48,7 @@ class MessageStarted:
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
+    cache: CacheReport = NO_REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,7 @@ class Message:
     service_tier: str | None
     speed: str | None
     inference_geo: str | None
+    cache: CacheReport = NO_REPORT
 
 
 def decode_event(event: ServerSentEvent) -> dict[str, Any] | None:
@@ -185,6 +200,7 @@ class MessageFold:
         self._stop_reason: str | None = None
         self._stop_details: dict[str, Any] | None = None
         self._final_count = False
+        self._diagnosis: dict[str, Any] | None = None
         self._complete = False
         self.started = False
         """True after the first event that belongs to a message."""
@@ -249,6 +265,7 @@ class MessageFold:
             service_tier=labels.get("service_tier"),
             speed=labels.get("speed"),
             inference_geo=labels.get("inference_geo"),
+            cache=self._cache_report(),
         )
 
     def _ordered(self) -> list[_Block]:
@@ -266,7 +283,15 @@ class MessageFold:
         self._id = _text_or_none(message.get("id"))
         self._model = _text_or_none(message.get("model"))
         self._usage.report(message.get("usage"))
-        return [MessageStarted(self._id, self._model, self._result(), *map(self._usage.labels.get, _LABELS))]
+        if "diagnostics" in message:
+            told = message["diagnostics"]
+            self._diagnosis = told if isinstance(told, dict) else {}
+        tier, speed, geo = map(self._usage.labels.get, _LABELS)
+        report = self._cache_report()
+        return [MessageStarted(self._id, self._model, self._result(), tier, speed, geo, report)]
+
+    def _cache_report(self) -> CacheReport:
+        return CacheReport(self._usage.lifetimes_told, self._diagnosis)
 
     def _block_start(self, event: dict[str, Any]) -> list[StreamEvent]:
         start = event.get("content_block")

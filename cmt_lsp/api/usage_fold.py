@@ -34,6 +34,7 @@ class UsageFold:
         "_written",
         "input_tokens",
         "labels",
+        "lifetimes_told",
     )
 
     def __init__(self, *, long_lived_writes: bool = False) -> None:
@@ -45,6 +46,8 @@ class UsageFold:
         self._output: int | None = None
         self._thinking: int | None = None
         self._doubtful = False
+        self.lifetimes_told: bool | None = None
+        """Whether cache writes for five minutes are told from those for an hour; None where no report shows it."""
         self.labels: dict[str, str] = {}
         """`service_tier`, `speed` and `inference_geo` where the endpoint tells them."""
 
@@ -94,10 +97,12 @@ class UsageFold:
             )
             if total in (None, sum(told)):
                 self._written = told
+                self.lifetimes_told = True
                 return
         if total is None or total == sum(self._written):
             return
         self._written = (0, total) if self._long_lived else (total, 0)
+        self.lifetimes_told = False
         self._doubtful = self._doubtful or self._long_lived or isinstance(split, dict)
 
     def _replaced(self, old: int, told: object) -> int:

@@ -259,7 +259,7 @@ def test_everything_the_last_request_left_was_read_is_a_hit() -> None:
 def test_the_first_request_is_a_miss_and_says_so() -> None:
     clock = Clock()
     verdict = judged(planned(clock), ALL_WRITTEN)
-    assert (verdict.state, verdict.cause) == ("miss", "first request in this window")
+    assert (verdict.state, verdict.cause) == ("miss", "first request in this session")
     assert verdict.expires_at == clock.now + 300
 
 
@@ -396,7 +396,7 @@ def test_every_turn_reads_all_that_the_turn_before_left() -> None:
             long_answer = [text(f"part {n}") for n in range(30)] if turn % 3 == 2 else content
             history = [*history, user(*new), assistant(*long_answer)]
     expected: list[tuple[str, str | None]] = [("hit", None)] * 12
-    expected[0] = ("miss", "first request in this window")
+    expected[0] = ("miss", "first request in this session")
     expected[8] = ("miss", "expired (idle 3600 s)")
     assert states == expected
 

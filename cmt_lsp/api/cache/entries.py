@@ -58,6 +58,11 @@ def readable(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float)
     return max((entry.tokens for _, entry in _found(marks, known, at)), default=0)
 
 
+def held(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> tuple[tuple[str, Entry], ...]:
+    """The entries that a prompt with these marks should find at this moment, each with its key; at most one a mark."""
+    return tuple(dict(_found(marks, known, at)).items())
+
+
 def deepest(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> tuple[int, float | None]:
     """As `readable`, and the moment from which on that is not so any more; None where nothing can be read."""
     entry = max(

@@ -117,6 +117,16 @@ def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     )
 
 
+def recalled(memory: Memory, left: Iterable[tuple[str, Entry]]) -> Memory:
+    """The memory with what an earlier process, or another window, is known to have left in the cache."""
+    entries = dict(memory.entries)
+    for key, entry in left:
+        known = entries.get(key)
+        if known is None or known.expires_at < entry.expires_at:
+            entries[key] = entry
+    return replace(memory, entries=entries)
+
+
 def begun(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     """The memory once an answer begins, or after a prompt that asked nothing: what it wrote can be read from here on."""
     if not usage.total_input_tokens:

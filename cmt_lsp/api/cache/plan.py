@@ -23,6 +23,7 @@ from cmt_lsp.api.cache.choice import (
     rates_of,
 )
 from cmt_lsp.api.cache.entries import Breakpoint, readable
+from cmt_lsp.api.cache.fingerprint import Fingerprint
 from cmt_lsp.api.cache.layout import layout_of, message_of
 from cmt_lsp.api.cache.memory import Conversation, Memory, gone_on
 from cmt_lsp.api.cache.rhythm import Odds
@@ -43,22 +44,6 @@ _USUAL_GROWTH, _USUAL_ANSWER = 1200, 550
 _RECENT = 16
 _UNKNOWN = Odds(0.0, 0.0)
 """Of what nobody has used before: marked only where the rest is marked too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What a prompt consists of, for telling which part changed; digests that outlive the process."""
-
-    model: str
-    tools: str
-    system: str
-    settings: str
-    pinned: str
-    pictures: bool
-    history: str
-    """Of all messages, the newest one included."""
-    messages: int
-    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True)

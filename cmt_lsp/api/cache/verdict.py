@@ -13,7 +13,8 @@ from cmt_lsp.api.models import cost_of, price_in_force
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cmt_lsp.api.cache.plan import Fingerprint, PlannedPrompt
+    from cmt_lsp.api.cache.plan import PlannedPrompt
+    from cmt_lsp.api.cache.sent import SentPrompt
     from cmt_lsp.api.models import Model
     from cmt_lsp.api.usage import Usage
 
@@ -26,18 +27,16 @@ _TOLD = {
     "messages_changed": "history changed",
 }
 """The endpoint's own words for a miss, in ours; its others tell nothing."""
-_IN_MESSAGES = ("settings changed", "the first image", "pinned context changed", "history changed")
+_SIZE_DOUBT = 0.05
+"""How far the expected size of an entry may be from its true one."""
+_IN_MESSAGES = (
+    "settings changed",
+    "pinned context changed",
+    "history changed",
+    "first image added",
+    "last image removed",
+)
 """What the endpoint calls a change of messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class SentPrompt:
-    """What an earlier request of the same session left in the cache; it may be kept as JSON and outlive the process."""
-
-    fingerprint: Fingerprint
-    cached_tokens: int
-    sent_at: float
-    expires_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,8 @@ def judge(
     if not read and not written:
         return _nothing_cached(model, usage, plan)
     there = _was_there(usage, plan, previous)
-    state: CacheState = "hit" if read and read >= there else "partial" if read else "miss"
+    hit = read >= there * (1 - _SIZE_DOUBT) and read >= (previous.cached_tokens if previous else 0)
+    state: CacheState = "miss" if not read else "hit" if hit else "partial"
     own = None if state == "hit" else _cause(plan, previous)
     cause, told_cause = explained(own, told)
     return CacheVerdict(
@@ -91,11 +91,11 @@ def judge(
         written_tokens=written,
         hit_ratio=usage.hit_ratio,
         cause=cause,
-        expires_at=plan.planned_at + _shortest_lifetime(usage, plan),
+        expires_at=_expiry(usage, plan, previous),
         written_1h_tokens=usage.cache_creation_1h_input_tokens,
         expected_tokens=plan.expected_read,
         saved_nano=_saved(model, usage, plan),
-        lost_nano=_lost(model, usage, plan, there),
+        lost_nano=_lost(model, usage, plan, read if state == "hit" else there),
         told_cause=told_cause,
         reason=plan.reason,
     )
@@ -117,12 +117,6 @@ def explained(own: str | None, told: Mapping[str, object] | None) -> tuple[str |
     return own, None if agree else theirs
 
 
-def sent_prompt(plan: PlannedPrompt, usage: Usage, verdict: CacheVerdict) -> SentPrompt:
-    """What to keep of an answered request, to explain the cache of the next one."""
-    cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-    return SentPrompt(plan.fingerprint, cached, plan.planned_at, verdict.expires_at)
-
-
 def readable(plan: PlannedPrompt, previous: SentPrompt | None) -> int:
     """How many tokens of a prompt the cache could hold, were nothing forgotten that the session's last request left."""
     if previous is None or not plan.breakpoints or _changed_segment(plan, previous):
@@ -141,6 +135,14 @@ def _was_there(usage: Usage, plan: PlannedPrompt, previous: SentPrompt | None) -
     """What an unchanged prompt would have read at once."""
     before = previous.cached_tokens if previous is not None else 0
     return max(before, plan.expected_read)
+
+
+def _expiry(usage: Usage, plan: PlannedPrompt, previous: SentPrompt | None) -> float | None:
+    """When the end of the prompt goes; None for a cache that reads what nobody wrote, since its lifetimes are not known."""
+    before = previous is not None and previous.expires_at is not None
+    if not (usage.cache_creation_input_tokens or plan.expected_read or before):
+        return None
+    return plan.planned_at + _shortest_lifetime(usage, plan)
 
 
 def _shortest_lifetime(usage: Usage, plan: PlannedPrompt) -> float:
@@ -174,12 +176,26 @@ def _lost(model: Model | None, usage: Usage, plan: PlannedPrompt, there: int) ->
 
 
 def _nothing_cached(model: Model | None, usage: Usage, plan: PlannedPrompt) -> CacheVerdict:
+    told = usage.total_input_tokens > 0
+    missed = plan.expected_read if told else 0
+
     def verdict(state: CacheState, cause: str | None) -> CacheVerdict:
-        return CacheVerdict(state, 0, 0, 0.0, cause, None, saved_nano=0, reason=plan.reason)
+        return CacheVerdict(
+            state,
+            0,
+            0,
+            0.0,
+            cause,
+            None,
+            expected_tokens=plan.expected_read,
+            saved_nano=0 if told else None,
+            lost_nano=_lost(model, usage, plan, missed) if told else None,
+            reason=plan.reason,
+        )
 
     if not plan.enabled:
         return verdict("off", None)
-    if usage.total_input_tokens == 0:
+    if not told:
         return verdict("miss", "no usage was reported")
     if model is not None and usage.total_input_tokens < model.cache_minimum:
         return verdict("below-minimum", f"the prompt is under the model's {model.cache_minimum} tokens")
@@ -193,14 +209,23 @@ def _nothing_cached(model: Model | None, usage: Usage, plan: PlannedPrompt) -> C
 def _cause(plan: PlannedPrompt, previous: SentPrompt | None) -> str:
     """The first segment that differs from the earlier request, else its age."""
     if previous is None:
-        return "first request in this window"
+        return _without_previous(plan)
     if previous.cached_tokens == 0:
         return "the earlier request cached nothing"
     if named := _changed_segment(plan, previous):
         return named
-    if previous.expires_at is not None and plan.planned_at >= previous.expires_at:
+    kept_warm = plan.expected_read >= previous.cached_tokens * (1 - _SIZE_DOUBT)
+    if previous.expires_at is not None and plan.planned_at >= previous.expires_at and not kept_warm:
         return f"expired (idle {plan.planned_at - previous.sent_at:.0f} s)"
     return "unknown"
+
+
+def _without_previous(plan: PlannedPrompt) -> str:
+    """The cause where no earlier request of the session is known; what others left may have been expected all the same."""
+    if plan.expected_read:
+        return "unknown"
+    first = plan.fingerprint.messages == 1
+    return "first request in this session" if first else "nothing is known of the session's earlier requests"
 
 
 def _changed_segment(plan: PlannedPrompt, previous: SentPrompt) -> str | None:
@@ -213,6 +238,7 @@ def _changed_segment(plan: PlannedPrompt, previous: SentPrompt) -> str | None:
         ("settings changed", now.settings != then.settings),
         ("pinned context changed", now.pinned != then.pinned),
         ("history changed", plan.history_after(then.messages) != then.history),
-        ("the first image", now.pictures != then.pictures),
+        ("first image added", now.pictures and not then.pictures),
+        ("last image removed", then.pictures and not now.pictures),
     )
     return next((cause for cause, differs in changed if differs), None)
