@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import CmtError, ContextTooLargeError
 from cmt_lsp.api.models import find_model
+from cmt_lsp.api.request import Retrying
+from cmt_lsp.api.stream import MessageStarted
 from cmt_lsp.core.ending import Place, ending_of, state_of, with_price
 from cmt_lsp.core.flight import Flight
 from cmt_lsp.core.forecast import outlook_of
@@ -15,7 +17,7 @@ from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.images import load_images
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.meter import Meter
-from cmt_lsp.core.turn import Predicted, Turn
+from cmt_lsp.core.turn import Predicted, Turn, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.cache_manager import CacheManager
+    from cmt_lsp.api.request import ClientEvent
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.ending import Ending
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.turn import TurnEvent
+    from cmt_lsp.core.warming.prefix_queue import PrefixQueue, Writing
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -46,6 +50,8 @@ class Asking:
     content: tuple[Mapping[str, Any], ...] = ()
     """The user message's blocks, once images are loaded."""
     notices: list[str] = field(default_factory=list)
+    warming: bool = False
+    """Whether nothing is asked: the content stands in for a question, and what stands before it is to be cached."""
 
     @property
     def place(self) -> Place:
@@ -62,7 +68,24 @@ class Asking:
 
     def plan(self, cache: CacheManager, room: int | None = None) -> PlannedTurn:
         """The question behind the history; `room` in tokens stands in for the model's own limit."""
-        return self.conversation.plan(self.draft, self.content, cache, without=self.replaced, room=room)
+        return self.conversation.plan(
+            self.draft, self.content, cache, without=self.replaced, room=room, warming=self.warming
+        )
+
+    async def plan_in_turn(self, cache: CacheManager, queue: PrefixQueue) -> PlannedTurn:
+        """As `plan`, after a short wait where another request is about to write what this one could read.
+
+        Nothing is awaited after the plan is made; the request must leave without awaiting as well.
+        """
+
+        def tell(seconds: float) -> None:
+            self.flight.shared_wait = seconds
+            self.flight.tell(Waiting("sharing", seconds))
+
+        plan, waited = await queue.planned(lambda: self.plan(cache), tell)
+        if waited.seconds:
+            self.notices.append(waited.notice)
+        return plan
 
     def aim(self, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
         """Tell the meter what the next attempts ask."""
@@ -113,25 +136,46 @@ def _sharpest(drafts: Sequence[Draft]) -> str:
     return drafts[0].model
 
 
-async def ask(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
+async def ask(
+    asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager, queue: PrefixQueue
+) -> None:
     """Send and listen; a prompt that the endpoint finds too large goes out once more with less history."""
     try:
-        await _listen(asking, plan, client, cache)
+        await _listen(asking, plan, client, cache, queue)
     except ContextTooLargeError as error:
         smaller = asking.plan(cache, room=plan.estimated_tokens // 2)
         if smaller.history_from == plan.history_from:
             raise
         asking.meter.failed(error.billed)
-        await _listen(asking, smaller, client, cache)
+        await _listen(asking, smaller, client, cache, queue)
 
 
-async def _listen(asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager) -> None:
+async def _listen(
+    asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager, queue: PrefixQueue
+) -> None:
     asking.flight.take_off(plan, lambda: client.ready)
     asking.aim(plan, client, cache)
-    async with client.stream(plan.request, gate=asking.meter) as events:
-        async for event in events:
-            asking.meter.hear(event)
-            asking.flight.take(event)
+    writing = queue.announce(plan)
+    try:
+        async with client.stream(plan.request, gate=asking.meter) as events:
+            async for event in events:
+                asking.meter.hear(event)
+                asking.flight.take(event)
+                _tell_queue(event, plan, writing, cache, queue)
+    finally:
+        queue.done(writing)
+
+
+def _tell_queue(
+    event: ClientEvent, plan: PlannedTurn, writing: Writing, cache: CacheManager, queue: PrefixQueue
+) -> None:
+    """Once the answer begins, what it wrote can be read; one that failed and comes again later keeps nobody waiting."""
+    if isinstance(event, MessageStarted):
+        cache.begin(plan.prompt, event.usage)
+        told = event.usage.cache_read_input_tokens + event.usage.cache_creation_input_tokens
+        queue.done(writing, cached=told > 0 if event.usage.total_input_tokens else None)
+    elif isinstance(event, Retrying):
+        queue.done(writing)
 
 
 def land(asking: Asking, task: asyncio.Task[None], cache: CacheManager) -> Ending | CmtError:

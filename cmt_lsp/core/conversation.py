@@ -92,10 +92,12 @@ class ConversationManager:
         *,
         without: TurnRecord | None = None,
         room: int | None = None,
+        warming: bool = False,
     ) -> PlannedTurn:
         """Put a question behind the history, pruned where it does not fit; `content` is the user message's blocks.
 
-        `without` is a turn that this one replaces; `room` (tokens) stands in for the model's own limit.
+        `without` is a turn that this one replaces; `room` (tokens) stands in for the model's own limit. `warming`: the
+        content stands in for a question, and the request only writes what stands before it to the cache.
         """
         model = find_model(draft.model)
         turns = tuple(turn for turn in self.loaded if turn is not without)
@@ -112,11 +114,12 @@ class ConversationManager:
             content,
             model,
             draft.caching,
+            warming=warming,
         )
         return PlannedTurn(
             request=MessageRequest(
                 model=draft.model,
-                max_tokens=draft.max_tokens,
+                max_tokens=0 if warming else draft.max_tokens,
                 messages=prompt.messages,
                 system=prompt.system,
                 thinking=_thinking(model),

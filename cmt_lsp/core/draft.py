@@ -69,6 +69,16 @@ def draft_again(
     return replace(draft, text=turn.prompt_text)
 
 
+def draft_to_warm(
+    session_model: str, settings: Settings, today: date, budget_override: str | None = None
+) -> Draft:
+    """The draft of a request that writes the cache for a session's next question and asks nothing."""
+    from cmt_lsp.core.turn import TurnRequest
+
+    request = TurnRequest("", budget_override=budget_override)
+    return _with_options(request, session_model, settings, today)
+
+
 def checked(field: str, value: object, name: str | None = None) -> object:
     """A value as the options table wants it; BadParamsError names the parameter."""
     option = _CHECKS[field]

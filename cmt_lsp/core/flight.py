@@ -38,6 +38,8 @@ class Flight:
         self._ready: Callable[[], bool] = lambda: False
         self._usage: Usage | None = None
         self.retries = 0
+        self.shared_wait = 0.0
+        """Seconds that the turn waited to read what another request writes."""
         self.plan: PlannedTurn | None = None
         self.completed: Completed | None = None
 
@@ -101,6 +103,7 @@ class Flight:
             first_token_ms=None if first is None else _milliseconds(first - self._began),
             total_ms=_milliseconds(self._loop.time() - self._began),
             retries=self.retries,
+            shared_wait_ms=_milliseconds(self.shared_wait),
         )
 
     @property

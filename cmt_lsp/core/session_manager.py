@@ -24,6 +24,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
 from cmt_lsp.core.batch.batches import Batches
+from cmt_lsp.core.cache.report import CacheReport
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.compare.comparison import drafts_of
 from cmt_lsp.core.compare.runner import ComparisonRunner
@@ -47,6 +48,7 @@ from cmt_lsp.core.storage.store_thread import Store
 from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
 from cmt_lsp.core.usage_report import usage_by_session
+from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -124,9 +126,11 @@ class APISessionManager:
             self._store, self.ledger, self._clients, self._locks, lambda: self._settings, clock
         )
         self.cache = CacheManager(clock)
+        self.cache_report = CacheReport(self._shelf, self.ledger, lambda: self._settings, clock)
         self._shelf.keep_while(self._locks.is_held)
         self._settling = Settling(self._shelf.trim)
-        rooms = (self._shelf, self._locks, self._clients, self.cache, self.ledger, self._settling, clock)
+        queue = PrefixQueue()
+        rooms = (self._shelf, self._locks, self._clients, self.cache, self.ledger, self._settling, queue, clock)
         self._runner = TurnRunner(*rooms)
         self._comparisons = ComparisonRunner(*rooms)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from cmt_lsp.api.cache_manager import CacheVerdict
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.prediction import Prediction, PredictionError
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
-WaitingPhase: TypeAlias = Literal["warming_up", "sending", "thinking"]
+WaitingPhase: TypeAlias = Literal["sharing", "warming_up", "sending", "thinking"]
+"""`sharing`: another request writes the same prefix to the cache, and this one will read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class Timing:
     first_token_ms: int | None
     total_ms: int
     retries: int
+    shared_wait_ms: int = 0
+    """The part that was waited for another request to write the same prefix to the cache; not kept on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,10 @@ class Turn:
     def settled(self) -> bool:
         """True once `result` answers without waiting."""
         return self._done.done()
+
+    def when_settled(self, then: Callable[[], None]) -> None:
+        """Call `then` on the loop once the turn has ended, however it does."""
+        self._done.add_done_callback(lambda _: then())
 
     # For the owner alone.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.shelf import SessionShelf
     from cmt_lsp.core.storage.session_locks import SessionLocks
     from cmt_lsp.core.turn import Turn, TurnEvent
+    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 
 class TurnRunner:
@@ -45,6 +46,7 @@ class TurnRunner:
         cache: CacheManager,
         ledger: Ledger,
         settling: Settling,
+        queue: PrefixQueue,
         clock: Callable[[], float],
     ) -> None:
         self._shelf = shelf
@@ -53,6 +55,7 @@ class TurnRunner:
         self._cache = cache
         self._ledger = ledger
         self._settling = settling
+        self._queue = queue
         self._clock = clock
 
     def start(
@@ -85,7 +88,8 @@ class TurnRunner:
             asking.content = asking.replaced.prompt
         client, access = await self._clients.for_request(settings)
         with self._clients.answering(access):
-            await ask(asking, asking.plan(self._cache), client, self._cache)
+            plan = await asking.plan_in_turn(self._cache, self._queue)
+            await ask(asking, plan, client, self._cache, self._queue)
 
     def _end(self, asking: Asking, release: Callable[[], None], task: asyncio.Task[None]) -> None:
         """Decide what the turn left, and hand it to ledger and store; nothing awaits from here to there."""

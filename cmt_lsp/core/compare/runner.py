@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.shelf import SessionShelf
     from cmt_lsp.core.storage.session_locks import SessionLocks
     from cmt_lsp.core.turn import TurnEvent, TurnResult
+    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 _NOT_CACHED = CacheVerdict("off", 0, 0, 0.0, None, None)
 
@@ -57,6 +58,7 @@ class ComparisonRunner:
         cache: CacheManager,
         ledger: Ledger,
         settling: Settling,
+        queue: PrefixQueue,
         clock: Callable[[], float],
     ) -> None:
         self._shelf = shelf
@@ -65,6 +67,7 @@ class ComparisonRunner:
         self._cache = cache
         self._ledger = ledger
         self._settling = settling
+        self._queue = queue
         self._clock = clock
 
     def start(
@@ -158,7 +161,7 @@ class ComparisonRunner:
             raise AssertionError("a comparison is prepared from its start")
         client, access = await asyncio.shield(comparison.prepared)
         with self._clients.answering(access):
-            await ask(asking, comparison.plans[turn.id], client, self._cache)
+            await ask(asking, comparison.plans[turn.id], client, self._cache, self._queue)
 
     def _end(self, comparison: Comparison, asking: Asking, task: asyncio.Task[None]) -> None:
         """Decide what a turn left, and hand it to ledger and store; nothing awaits from here to there."""

@@ -70,7 +70,12 @@ def cache_shape(verdict: CacheVerdict) -> wire.CacheVerdict:
 
 def timing_shape(timing: Timing) -> wire.Timing:
     """Milliseconds."""
-    return wire.Timing(total_ms=timing.total_ms, retries=timing.retries, first_token_ms=timing.first_token_ms)
+    return wire.Timing(
+        total_ms=timing.total_ms,
+        retries=timing.retries,
+        first_token_ms=timing.first_token_ms,
+        shared_wait_ms=timing.shared_wait_ms or None,
+    )
 
 
 def session_shape(info: SessionInfo) -> wire.Session:

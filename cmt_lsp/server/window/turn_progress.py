@@ -17,7 +17,12 @@ REPORT_SECONDS = 0.25
 CHARACTERS_PER_TOKEN = 4
 """Good enough for a counter that the endpoint's own figure replaces at the end."""
 
-PHASES = {"warming_up": "warming up", "sending": "waiting for the first word", "thinking": "thinking"}
+PHASES = {
+    "sharing": "waiting for a shared prefix",
+    "warming_up": "warming up",
+    "sending": "waiting for the first word",
+    "thinking": "thinking",
+}
 
 
 class WorkDone(Protocol):

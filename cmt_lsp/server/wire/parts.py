@@ -134,11 +134,15 @@ class CacheVerdict:
 
 @shape
 class Timing:
-    """Milliseconds from the acceptance of the turn."""
+    """Milliseconds from the acceptance of the turn.
+
+    `sharedWaitMs` were waited for another request to write the same prefix to the cache; absent where there was none.
+    """
 
     total_ms: int
     retries: int
     first_token_ms: int | None = None
+    shared_wait_ms: int | None = None
 
 
 @shape

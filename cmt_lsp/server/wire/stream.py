@@ -27,7 +27,7 @@ class StreamWaiting:
     kind: Literal["waiting"]
     turn_id: str
     seq: int
-    phase: Literal["warming_up", "sending", "thinking"]
+    phase: Literal["sharing", "warming_up", "sending", "thinking"]
     elapsed_ms: int
 
 
