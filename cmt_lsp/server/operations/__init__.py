@@ -21,6 +21,8 @@ METHODS = (
     "cmt/budget/get",
     "cmt/budget/set",
     "cmt/usage",
+    "cmt/cache/stats",
+    "cmt/cache/advice",
     "cmt/batch/submit",
     "cmt/batch/list",
     "cmt/batch/status",

@@ -7,7 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.server import wire
-from cmt_lsp.server.operations import auth, batch, budget, chat, compare, doctor, models, sessions, usage
+from cmt_lsp.server.operations import (
+    auth,
+    batch,
+    budget,
+    cache,
+    chat,
+    compare,
+    doctor,
+    models,
+    sessions,
+    usage,
+)
 from cmt_lsp.server.rpc.table import Operation
 
 if TYPE_CHECKING:
@@ -46,6 +57,8 @@ TABLE = (
     Row("cmt/budget/get", wire.Empty, wire.BudgetsResult, budget.get),
     Row("cmt/budget/set", wire.BudgetSetParams, wire.BudgetsResult, budget.set_limit),
     Row("cmt/usage", wire.UsageParams, wire.UsageReport, usage.usage),
+    Row("cmt/cache/stats", wire.CacheParams, wire.CacheStats, cache.stats),
+    Row("cmt/cache/advice", wire.CacheParams, wire.CacheAdvice, cache.advice),
     Row("cmt/batch/submit", wire.BatchSubmitParams, wire.BatchSubmitResult, batch.submit),
     Row("cmt/batch/list", wire.BatchListParams, wire.BatchListResult, batch.list_batches),
     Row("cmt/batch/status", wire.BatchParams, wire.Batch, batch.status),

@@ -1,0 +1,1 @@
+"""What the prompt cache did for settled turns: counted, priced, and what could be done better."""
