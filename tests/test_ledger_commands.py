@@ -176,7 +176,7 @@ def large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, usage: Path) -> None:
     ledger("import", str(usage))
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
-        "from cmt_lsp.core import store\nstore.FULL_CHECK_BYTES = store.QUICK_CHECK_BYTES = 0\n"
+        "from cmt_lsp.core.storage import store\nstore.FULL_CHECK_BYTES = store.QUICK_CHECK_BYTES = 0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
 

@@ -34,6 +34,8 @@ _STATES = ("done", "cancelled", "failed", "truncated", "client_gone", "orphan")
 _STATE_WEIGHTS = (930, 35, 15, 10, 8, 2)
 _TURNS_PER_SESSION = 12
 _DAYS = 730
+_LATER = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
+"""What is made once the rows are there."""
 _BATCH = 20_000
 
 _COLUMNS = (
@@ -57,22 +59,16 @@ def fill(path: Path, rows: int, seed: int, *, end_at: float = END) -> None:
     file = StoreFile(path, SCHEMA, lambda: end_at)
     file.read(lambda _: None)
     file.close()
-    later = [
-        statement
-        for migration in SCHEMA.migrations
-        for statement in migration.statements
-        if statement.startswith(("CREATE TRIGGER", "CREATE INDEX"))
-    ]
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # Only for this file, which nobody else has yet: a crash here costs a benchmark, not a record.
         connection.executescript("PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; BEGIN")
-        for statement in later:
-            _, kind, name, *_ = statement.split()
+        later = connection.execute(_LATER).fetchall()
+        for kind, name, _ in later:
             connection.execute(f"DROP {kind} {name}")
         past = _attempts(rows, random.Random(seed), end_at)
         while batch := list(islice(past, _BATCH)):
             connection.executemany(_INSERT, batch)
-        for statement in (*later, *REBUILD_SUMS):
+        for statement in (*(made for _, _, made in later), *REBUILD_SUMS):
             connection.execute(statement)
         connection.execute("COMMIT")
 

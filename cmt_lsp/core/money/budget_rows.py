@@ -24,7 +24,7 @@ _SPENT_BY: dict[BudgetScope, str] = {
     ),
     "session": f"{_SPENT} session_sums WHERE session_id = ?",
     "window": f"{_SPENT} session_sums WHERE window_id = ?",
-    "workspace": f"{_SPENT} day_sums WHERE workspace = ?",
+    "workspace": f"{_SPENT} workspace_sums WHERE workspace = ?",
     "day": f"{_SPENT} day_sums WHERE day = ?",
     "month": f"{_SPENT} day_sums WHERE day BETWEEN ?1 || '-00' AND ?1 || '-99'",
 }

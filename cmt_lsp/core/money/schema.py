@@ -1,13 +1,18 @@
 """The ledger's file: attempts, the sums that its own triggers keep over them, limits and warnings.
 
-Numbers only. The two tables of sums are indexes in all but name: SQLite's triggers change them in the transaction that
+Numbers only. The tables of sums are indexes in all but name: SQLite's triggers change them in the transaction that
 changes an attempt, nothing else writes them, and they can be rebuilt from the attempts at any time. They are why a
 budget check and a status line cost the same with a thousand attempts and with a million.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cmt_lsp.core.storage.store import Migration, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FILE_NAME = "ledger.sqlite3"
 
@@ -22,8 +27,13 @@ TOKENS = (
 """The columns of a usage, in the order of `Usage`'s fields; the same in `attempts` and in the sums."""
 SUMS = ("requests", *TOKENS, "nano_usd", "saved_nano_usd", "unpriced", "estimated")
 """The columns of a sum."""
-_DAY_KEY = ("day", "workspace", "model")
-_SESSION_KEY = ("session_id", "window_id", "day", "workspace", "model")
+_SUM_TABLES = {
+    "day_sums": ("day", "workspace", "model"),
+    "session_sums": ("session_id", "window_id", "day", "workspace", "model"),
+    "workspace_sums": ("workspace",),
+}
+"""Each table of sums with the columns that its rows stand for."""
+_FIRST_SUM_TABLES = ("day_sums", "session_sums")
 FINAL = "state NOT IN ('reserved', 'streaming')"
 
 
@@ -46,8 +56,9 @@ ATTEMPT_AS_SUM = ", ".join(f"{term} AS {name}" for term, name in zip(_terms("att
 """The columns of a sum over one attempt, for what the tables of sums do not tell apart."""
 
 
-def _added(table: str, key: tuple[str, ...], row: str, sign: str) -> str:
+def _added(table: str, row: str, sign: str) -> str:
     """The statement of a trigger that adds an attempt to its sum, or takes it out again."""
+    key = _SUM_TABLES[table]
     keys = ", ".join(f"{row}.{name}" for name in key)
     changes = ", ".join(f"{name} = {name} {sign} excluded.{name}" for name in SUMS)
     values = f"SELECT {keys}, {', '.join(_terms(row))} WHERE {row}.{FINAL}"
@@ -57,22 +68,26 @@ def _added(table: str, key: tuple[str, ...], row: str, sign: str) -> str:
     )
 
 
-def _sum_table(table: str, key: tuple[str, ...]) -> str:
+def _sum_table(table: str) -> str:
+    key = _SUM_TABLES[table]
     keys = ", ".join(f"{name} TEXT NOT NULL" for name in key)
     counts = ", ".join(f"{name} INTEGER NOT NULL" for name in SUMS)
     return f"CREATE TABLE {table} ({keys}, {counts}, PRIMARY KEY ({', '.join(key)})) WITHOUT ROWID"
 
 
-def _trigger(name: str, event: str, *rows: tuple[str, str]) -> str:
-    statements = " ".join(
-        _added(table, key, row, sign)
-        for row, sign in rows
-        for table, key in (("day_sums", _DAY_KEY), ("session_sums", _SESSION_KEY))
+def _triggers(tables: Sequence[str]) -> tuple[str, ...]:
+    """What keeps these tables of sums: each change of an attempt takes it out as it was and adds it as it is."""
+    added, removed = ("NEW", "+"), ("OLD", "-")
+    return (
+        _trigger("attempt_added", "INSERT", tables, added),
+        _trigger("attempt_changed", "UPDATE", tables, removed, added),
+        _trigger("attempt_removed", "DELETE", tables, removed),
     )
+
+
+def _trigger(name: str, event: str, tables: Sequence[str], *rows: tuple[str, str]) -> str:
+    statements = " ".join(_added(table, row, sign) for row, sign in rows for table in tables)
     return f"CREATE TRIGGER {name} AFTER {event} ON attempts BEGIN {statements} END"
-
-
-_SUM_TABLES = {"day_sums": _DAY_KEY, "session_sums": _SESSION_KEY}
 
 
 def _counted(key: tuple[str, ...]) -> str:
@@ -155,14 +170,12 @@ SCHEMA = Schema(
                 "CREATE INDEX attempts_by_day ON attempts (day, seq)",
                 "CREATE INDEX attempts_by_window ON attempts (window_id, day, seq)",
                 "CREATE INDEX attempts_by_workspace ON attempts (workspace, day, seq)",
-                _sum_table("day_sums", _DAY_KEY),
+                _sum_table("day_sums"),
                 "CREATE INDEX day_sums_by_workspace ON day_sums (workspace, day)",
-                _sum_table("session_sums", _SESSION_KEY),
+                _sum_table("session_sums"),
                 "CREATE INDEX session_sums_by_window ON session_sums (window_id)",
                 "CREATE INDEX session_sums_by_day ON session_sums (day)",
-                _trigger("attempt_added", "INSERT", ("NEW", "+")),
-                _trigger("attempt_changed", "UPDATE", ("OLD", "-"), ("NEW", "+")),
-                _trigger("attempt_removed", "DELETE", ("OLD", "-")),
+                *_triggers(_FIRST_SUM_TABLES),
                 """CREATE TABLE limits (
                     seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, limit_nano INTEGER,
                     warn_at TEXT NOT NULL, set_at REAL NOT NULL, window_id TEXT NOT NULL)""",
@@ -172,6 +185,17 @@ SCHEMA = Schema(
             ),
         ),
         Migration("bytes of thinking", ("ALTER TABLE attempts ADD COLUMN thinking_bytes INTEGER",)),
+        Migration(
+            "sums of a workspace over all days",
+            (
+                _sum_table("workspace_sums"),
+                f"INSERT INTO workspace_sums {_counted(_SUM_TABLES['workspace_sums'])}",
+                "DROP TRIGGER attempt_added",
+                "DROP TRIGGER attempt_changed",
+                "DROP TRIGGER attempt_removed",
+                *_triggers(tuple(_SUM_TABLES)),
+            ),
+        ),
     ),
     tables=("attempts", "limits", "warnings"),
     repair=(*MEND_ROWS, *REBUILD_SUMS),

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.core.money.schema import FILE_NAME, SCHEMA
-from cmt_lsp.core.storage.store import StoreFile
+from cmt_lsp.core.storage.store import Schema, StoreFile
 
 _numbers = itertools.count()
 
 
 @contextmanager
-def ledger_file(folder: Path) -> Iterator[sqlite3.Connection]:
+def ledger_file(folder: Path, schema: Schema = SCHEMA) -> Iterator[sqlite3.Connection]:
     """An empty ledger on the disk and a connection to it."""
-    file = StoreFile(folder / FILE_NAME, SCHEMA, lambda: 0.0)
+    file = StoreFile(folder / FILE_NAME, schema, lambda: 0.0)
     file.read(lambda _: None)
     file.close()
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as connection:

@@ -13,6 +13,7 @@ from datetime import UTC, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import attempt_rows
 import pytest
 from live_ledger import (
     MODEL,
@@ -38,6 +39,7 @@ from cmt_lsp.core.money.attempt import Ceiling, Expected, Granted, Settlement
 from cmt_lsp.core.money.budget import Limit
 from cmt_lsp.core.money.holder import LEASE_SECONDS, Holder
 from cmt_lsp.core.money.ledger import Ledger
+from cmt_lsp.core.money.schema import SCHEMA
 
 DAY = 86_400.0
 
@@ -477,6 +479,30 @@ async def test_two_of_a_person_s_windows_never_share_a_dollar(tmp_path: Path, cl
     assert sum(granted.hold_nano for granted in found) <= 30_000_000
     for window in windows:
         assert window.close()
+
+
+async def test_a_ledger_from_before_the_sums_of_workspaces_gets_them_from_its_rows(
+    tmp_path: Path, clock: Clock
+) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    with attempt_rows.ledger_file(
+        folder, replace(SCHEMA, migrations=SCHEMA.migrations[:2], audit=())
+    ) as connection:
+        for nano in (1_000, 20_000):
+            attempt_rows.book(connection, workspace="/home/me/a", nano_usd=nano)
+        attempt_rows.book(connection, workspace="/home/me/b", nano_usd=500)
+
+    ledger = open_ledger(tmp_path, clock)
+    await ledger.set_limit("workspace", USD, None)
+    (before,) = await ledger.budgets(origin())
+    await one_turn(ledger, "after")
+    (after,) = await ledger.budgets(origin())
+
+    assert before.spent_nano == 21_000
+    assert after.spent_nano > before.spent_nano
+    assert await asyncio.wrap_future(ledger.read(wrong_sums)) == 0
+    assert ledger.close()
 
 
 async def test_windows_with_different_versions_of_sqlite_share_the_file(tmp_path: Path, clock: Clock) -> None:

@@ -93,7 +93,7 @@ def attempts(store: Store) -> list[tuple[Any, ...]]:
 
 
 def sums(store: Store) -> list[list[tuple[Any, ...]]]:
-    tables = ("day_sums", "session_sums")
+    tables = ("day_sums", "session_sums", "workspace_sums")
     return store.submit(
         lambda c: [sorted(c.execute(f"SELECT * FROM {table}").fetchall()) for table in tables]  # noqa: S608
     ).result(10)

@@ -92,7 +92,7 @@ def check_ledger(state_dir: Path, attempts: Sequence[Attempt]) -> None:
     with ledger_rows(state_dir) as connection:
         states = Counter(row[0] for row in connection.execute("SELECT state FROM attempts"))
         assert not states.keys() & {"reserved", "streaming", "orphan"}, states
-        assert [connection.execute(query).fetchone()[0] for query in WRONG_SUMS] == [0, 0]
+        assert [connection.execute(query).fetchone()[0] for query in WRONG_SUMS] == [0, 0, 0]
         total = connection.execute("SELECT count(*), sum(nano_usd) FROM attempts").fetchone()
     assert tuple(total) == (len(attempts), Sum.of(attempts).nano_usd)
 
