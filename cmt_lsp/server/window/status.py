@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.models import Cost, limits_of
+from cmt_lsp.api.models import Cost, display_usd, limits_of
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.money.attempt import Sums, Totals
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.money import budget_shape
-from cmt_lsp.server.shapes.values import cache_shape, cost_shape, session_shape, usage_shape
+from cmt_lsp.server.shapes.values import cache_shape, cost_shape, moment, session_shape, usage_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cmt_lsp.core.cache.warmth import Warmth
     from cmt_lsp.core.money.budget import BudgetState
     from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import TurnResult
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 STATUS_VERSION = 1
 SHORTEST_GAP = 0.25
 """Seconds between two messages."""
+LONGEST_WAIT = 30.0
+"""Seconds until the wall clock is looked at again: the loop's own stands still while the machine sleeps."""
 
 
 @dataclass
@@ -44,8 +48,12 @@ class LiveTurn:
 class WindowStatus:
     """What one window is doing and has spent; tells `publish` when it has changed."""
 
-    def __init__(self, publish: Callable[[wire.Status], None]) -> None:
+    def __init__(
+        self, publish: Callable[[wire.Status], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` is the wall clock, in seconds since 1970, by which a cache goes cold."""
         self._publish = publish
+        self._clock = clock
         self._live: dict[str, LiveTurn] = {}
         self._totals: Totals | None = None
         self._budgets: tuple[BudgetState, ...] = ()
@@ -54,6 +62,8 @@ class WindowStatus:
         self._message: str | None = None
         self._sent_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
+        self._warmth: Warmth | None = None
+        self._cooling: asyncio.TimerHandle | None = None
 
     def turn_started(self, turn: LiveTurn) -> None:
         """A turn was accepted."""
@@ -76,10 +86,26 @@ class WindowStatus:
             self._last = result
         self.changed()
 
-    def session_is(self, session: SessionInfo | None) -> None:
-        """The window's current session, as it now stands."""
+    def session_is(self, session: SessionInfo | None, warmth: Warmth | None = None) -> None:
+        """The window's current session, as it now stands, and what the cache holds of it."""
         self._session = session
+        self._warmth = warmth
+        self._watch_it_cool()
         self.changed()
+
+    def _watch_it_cool(self) -> None:
+        """Have one timer for the moment at which what is warm goes cold; none where nothing is."""
+        if self._cooling is not None:
+            self._cooling.cancel()
+            self._cooling = None
+        if self._warmth is not None and (left := self._warmth.expires_at - self._clock()) > 0:
+            self._cooling = asyncio.get_running_loop().call_later(min(left, LONGEST_WAIT), self._cooled)
+
+    def _cooled(self) -> None:
+        """The loop's clock and the wall clock may differ: look at the latter again."""
+        self._watch_it_cool()
+        if self._cooling is None:
+            self.changed()
 
     def money_is(self, totals: Totals, budgets: tuple[BudgetState, ...]) -> None:
         """What the ledger holds for the current session, this window and today, and what the budgets leave."""
@@ -118,6 +144,7 @@ class WindowStatus:
                 today=cost_shape(totals.today.cost),
             ),
             cache=cache_shape(last.cache) if last else None,
+            warmth=_warmth_shape(self._warmth, self._clock()) if self._warmth else None,
             budgets=[budget_shape(state) for state in self._budgets],
             context_fill=_context_fill(last),
             message=self._message,
@@ -128,15 +155,17 @@ class WindowStatus:
         """Money first, and a budget as soon as it is near its end: the shortest text is all that some editors show."""
         totals, doing = self._totals or _nothing(), self._doing()
         session = totals.session
-        money = " · ".join([doing or session.cost.display, *(_level(state) for state in self._pressing())])
+        levels = [_level(state) for state in self._pressing()]
+        word, until, price = _warmth_texts(self._warmth, self._clock())
+        money = [doing or session.cost.display, *levels]
         model = self._session.model.removeprefix("claude-") if self._session else "Claude"
         tokens = f"{session.usage.total_tokens:,} tokens, {session.usage.hit_ratio:.0%} cached"
         spans = f"window {totals.window.cost.display} · today {totals.today.cost.display}"
         budgets = [state.display for state in self._budgets]
         return wire.StatusText(
-            short=money,
-            medium=f"{model} · {money}",
-            long=" · ".join([model, doing or session.cost.display, tokens, spans, *budgets]),
+            short=_joined(*money, word),
+            medium=_joined(model, *money, until),
+            long=_joined(model, doing or session.cost.display, tokens, price, spans, *budgets),
         )
 
     def _pressing(self) -> list[BudgetState]:
@@ -173,6 +202,32 @@ def _context_fill(last: TurnResult | None) -> float | None:
 
 def _level(state: BudgetState) -> str:
     return f"{state.scope} {state.level}%"
+
+
+def _warmth_shape(warmth: Warmth, now: float) -> wire.StatusWarmth:
+    return wire.StatusWarmth(
+        state="warm" if warmth.is_warm(now) else "cold",
+        model=warmth.model,
+        tokens=warmth.tokens,
+        expires_at=moment(warmth.expires_at),
+        cold_cost_nano_usd=warmth.cold_cost_nano,
+    )
+
+
+def _warmth_texts(warmth: Warmth | None, now: float) -> tuple[str, str, str]:
+    """Warm or cold, by room. A time of day stays true however long a status line shows it; seconds would not."""
+    if warmth is None:
+        return "", "", ""
+    price = None if warmth.cold_cost_nano is None else display_usd(warmth.cold_cost_nano)
+    if not warmth.is_warm(now):
+        return "cold", "cache cold", f"cache cold, +{price} to warm it" if price else "cache cold"
+    until = f"{datetime.fromtimestamp(warmth.expires_at, UTC).astimezone():%H:%M}"
+    warm = f"warm until {until}"
+    return "warm", warm, f"{warm}, then +{price}" if price else warm
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _nothing() -> Totals:

@@ -130,10 +130,11 @@ class Window:
         """Show the current session and the money as they now stand."""
         try:
             session = await self.manager.load(self.current) if self.current else None
+            warmth = await self.manager.cache_report.warmth(session.id) if session else None
         except CmtError as error:
             logger.info("The current session cannot be shown: %s", error.kind)
-            session = None
-        self.status.session_is(session)
+            session = warmth = None
+        self.status.session_is(session, warmth)
         try:
             origin = await self.origin()
             ledger = self.manager.ledger

@@ -65,6 +65,7 @@ from cmt_lsp.server.wire.notifications import (
     StatusCost,
     StatusText,
     StatusUsage,
+    StatusWarmth,
     TurnNotification,
 )
 from cmt_lsp.server.wire.parts import (
@@ -201,6 +202,7 @@ __all__ = [
     "StatusCost",
     "StatusText",
     "StatusUsage",
+    "StatusWarmth",
     "StreamEnd",
     "StreamPrediction",
     "StreamRetry",

@@ -52,6 +52,20 @@ class StatusText:
 
 
 @shape
+class StatusWarmth:
+    """What the cache holds of the current session, for its model. One more status comes when it has gone cold.
+
+    `coldCostNanoUsd` is what the next question costs more where it is cold.
+    """
+
+    state: Literal["warm", "cold"]
+    model: str
+    tokens: int
+    expires_at: str
+    cold_cost_nano_usd: int | None = None
+
+
+@shape
 class RunningTurn:
     """A turn that is under way."""
 
@@ -76,5 +90,6 @@ class Status:
     budgets: list[Budget] | None = None
     session: Session | None = None
     cache: CacheVerdict | None = None
+    warmth: StatusWarmth | None = None
     context_fill: float | None = None
     message: str | None = None
