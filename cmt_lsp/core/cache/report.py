@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -12,6 +12,7 @@ from cmt_lsp.core import transcripts
 from cmt_lsp.core.cache.advice import Case, advise
 from cmt_lsp.core.cache.evidence import by_session, seen
 from cmt_lsp.core.cache.stats import stats_of
+from cmt_lsp.core.cache.switch import Prefix
 from cmt_lsp.core.cache.warmth import warmth_of
 from cmt_lsp.core.history import prefix_digest
 from cmt_lsp.core.money.report import UsageQuery, usage_report
@@ -115,6 +116,24 @@ class CacheReport:
         turns = await self._turns("session", session_id)
         records = await self._records([session_id])
         return self._warmth(records[session_id], turns)
+
+    async def prefix(self, session_id: str) -> Prefix | None:
+        """What the next question carries of a session, and in which models that is warm; None before the first turn."""
+        turns = await self._turns("session", session_id)
+        if not turns:
+            return None
+        record = (await self._records([session_id]))[session_id]
+        now = self._clock()
+        models = {turn.model for turn in turns}
+        warm = [self._warmth(replace(record, model=model), turns) for model in models]
+        last = turns[-1].usage
+        return Prefix(
+            model=record.model,
+            tokens=last.total_tokens - (last.thinking_tokens or 0),
+            warm={one.model: one for one in warm if one is not None and one.is_warm(now)},
+            caching=self._settings().prompt_caching,
+            at=now,
+        )
 
     def _warmth(self, record: SessionRecord, turns: Sequence[CachedTurn]) -> Warmth | None:
         prefix = prefix_digest(record.model, record.system_prompt, record.history_from)

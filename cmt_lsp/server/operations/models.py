@@ -14,12 +14,14 @@ from cmt_lsp.api.models import (
     prices_in_force,
     unlisted_models,
 )
+from cmt_lsp.core.cache.switch import switch_to
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
     from datetime import date
 
     from cmt_lsp.api.price_list import PriceRow
+    from cmt_lsp.core.cache.switch import Prefix
     from cmt_lsp.server.rpc.table import Caller
     from cmt_lsp.server.window.window import Window
 
@@ -38,22 +40,27 @@ async def models(window: Window, caller: Caller, params: wire.ModelsParams) -> w
             "This endpoint does not list its models; the table shows what is known of Anthropic's."
         )
     names = None if listed is None else [str(entry["id"]) for entry in listed if entry.get("id")]
-    return wire.ModelsResult(models=_shapes(window.settings.model, names), notices=notices or None)
+    session_id = params.session_id
+    prefix = None if session_id is None else await window.manager.cache_report.prefix(session_id)
+    return wire.ModelsResult(models=_shapes(window.settings.model, names, prefix), notices=notices or None)
 
 
-def _shapes(default: str, names: list[str] | None) -> list[wire.Model]:
-    """`names` is what the endpoint serves, where it tells."""
+def _shapes(default: str, names: list[str] | None, prefix: Prefix | None) -> list[wire.Model]:
+    """`names` is what the endpoint serves, where it tells; `prefix` what going on with a session there would carry."""
     served = {model.id for name in names or () if (model := find_model(name))}
     known = sorted(all_models(), key=lambda model: LIFECYCLES.index(model.lifecycle))
-    shapes = [_shape(model, default, None if names is None else model.id in served) for model in known]
+    shapes = [
+        _shape(model, default, None if names is None else model.id in served, prefix) for model in known
+    ]
     others = [*unlisted_models(), *(name for name in (default, *(names or ())) if find_model(name) is None)]
     shapes += [
-        _stranger(name, default, None if names is None else name in names) for name in dict.fromkeys(others)
+        _stranger(name, default, None if names is None else name in names, prefix)
+        for name in dict.fromkeys(others)
     ]
     return shapes
 
 
-def _shape(model: Model, default: str, served: bool | None) -> wire.Model:
+def _shape(model: Model, default: str, served: bool | None, prefix: Prefix | None) -> wire.Model:
     now = datetime.now(UTC)
     limits = limits_of(model.id)
     return wire.Model(
@@ -70,10 +77,11 @@ def _shape(model: Model, default: str, served: bool | None) -> wire.Model:
         retires_not_before=_iso(model.retires_not_before),
         successor=model.successor,
         served=served,
+        switch=_switch(model.id, prefix),
     )
 
 
-def _stranger(name: str, default: str, served: bool | None) -> wire.Model:
+def _stranger(name: str, default: str, served: bool | None, prefix: Prefix | None) -> wire.Model:
     """A model that the packaged table does not know: what the person's own list says of it, or nothing."""
     limits = limits_of(name)
     return wire.Model(
@@ -85,6 +93,20 @@ def _stranger(name: str, default: str, served: bool | None) -> wire.Model:
         context_window=limits.context_window,
         max_output=limits.max_output,
         served=served,
+        switch=_switch(name, prefix),
+    )
+
+
+def _switch(name: str, prefix: Prefix | None) -> wire.ModelSwitch | None:
+    if prefix is None:
+        return None
+    told = switch_to(name, prefix)
+    return wire.ModelSwitch(
+        prefix_tokens=told.tokens,
+        note=told.note,
+        cold_nano_usd=told.cold_nano,
+        stay_nano_usd=told.stay_nano,
+        difference_nano_usd=told.difference_nano,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.api.models import display_usd
+from cmt_lsp.core.cache.switch import losing_nano
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.uris import folder
 from cmt_lsp.server.shapes.values import cost_shape, moment, session_shape, timing_shape, usage_shape
@@ -46,12 +48,20 @@ async def get(window: Window, caller: Caller, params: wire.SessionGetParams) -> 
 
 
 async def update(window: Window, caller: Caller, params: wire.SessionUpdateParams) -> wire.Session:
-    """Change a session's name, model or system prompt."""
+    """Change a session's name, model or system prompt; a new model is answered with what the switch loses."""
+    before = None if params.model is None else await window.manager.cache_report.prefix(params.session_id)
     info = await window.manager.update(
         params.session_id, name=params.name, model=params.model, system_prompt=params.system_prompt
     )
     await window.refresh_status()
-    return session_shape(info)
+    lost = 0 if before is None else losing_nano(info.model, before)
+    if before is None or not lost:
+        return session_shape(info)
+    notice = (
+        f"{info.model} does not read what {before.model} has cached: the next question costs {display_usd(lost)} more "
+        "than with a warm cache."
+    )
+    return session_shape(info, [notice])
 
 
 async def fork(window: Window, caller: Caller, params: wire.SessionForkParams) -> wire.Session:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from cmt_lsp.server import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cmt_lsp.api.cache_manager import CacheVerdict
     from cmt_lsp.api.errors import CmtError
     from cmt_lsp.api.models import Cost
@@ -78,7 +80,7 @@ def timing_shape(timing: Timing) -> wire.Timing:
     )
 
 
-def session_shape(info: SessionInfo) -> wire.Session:
+def session_shape(info: SessionInfo, notices: Sequence[str] = ()) -> wire.Session:
     """A session as lists show it."""
     return wire.Session(
         id=info.id,
@@ -92,6 +94,7 @@ def session_shape(info: SessionInfo) -> wire.Session:
         state=info.state,
         usage=usage_shape(info.usage),
         cost=cost_shape(info.cost),
+        notices=list(notices) or None,
     )
 
 

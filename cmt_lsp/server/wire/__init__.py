@@ -95,6 +95,7 @@ from cmt_lsp.server.wire.service import (
     ModelPrice,
     ModelsParams,
     ModelsResult,
+    ModelSwitch,
 )
 from cmt_lsp.server.wire.sessions import (
     Session,
@@ -173,6 +174,7 @@ __all__ = [
     "Image",
     "Model",
     "ModelPrice",
+    "ModelSwitch",
     "ModelsParams",
     "ModelsResult",
     "Position",

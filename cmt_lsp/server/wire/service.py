@@ -9,9 +9,13 @@ from cmt_lsp.server.wire.shape import shape
 
 @shape
 class ModelsParams:
-    """`refresh` asks the endpoint which models it serves (one request, free)."""
+    """`refresh` asks the endpoint which models it serves (one request, free).
+
+    With `sessionId` each model says what going on with that session there would cost.
+    """
 
     refresh: bool = False
+    session_id: str | None = None
 
 
 @shape
@@ -26,6 +30,21 @@ class ModelPrice:
     read: int
     valid_from: str
     own: bool = False
+
+
+@shape
+class ModelSwitch:
+    """The next question of a session in this model: the price of all before its own words, in nano-dollars.
+
+    Cold: with nothing of it cached there. Stay: in the session's own model, as its cache is now. The difference is what
+    the question costs more here than there; tokens are as the session's model counted them.
+    """
+
+    prefix_tokens: int
+    note: str
+    cold_nano_usd: int | None = None
+    stay_nano_usd: int | None = None
+    difference_nano_usd: int | None = None
 
 
 @shape
@@ -48,6 +67,7 @@ class Model:
     retires_not_before: str | None = None
     successor: str | None = None
     served: bool | None = None
+    switch: ModelSwitch | None = None
 
 
 @shape

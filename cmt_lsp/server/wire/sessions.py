@@ -10,7 +10,7 @@ from cmt_lsp.server.wire.shape import shape
 
 @shape
 class Session:
-    """A named conversation. `elsewhere`: a turn of it runs in another window."""
+    """A named conversation. `elsewhere`: a turn of it runs in another window. `notices` tell what a change will cost."""
 
     id: str
     name: str
@@ -23,6 +23,7 @@ class Session:
     cost: Cost
     system_prompt: str | None = None
     workspace: str | None = None
+    notices: list[str] | None = None
 
 
 @shape
