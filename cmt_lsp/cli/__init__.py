@@ -65,6 +65,7 @@ def parser_of_all() -> ArgumentParser:
     from cmt_lsp import __version__
     from cmt_lsp.cli.arguments import command
     from cmt_lsp.cli.asking import ASKING
+    from cmt_lsp.cli.caching import CACHING
     from cmt_lsp.cli.looking import LOOKING
     from cmt_lsp.cli.simulating import add_simulate
     from cmt_lsp.cli.spending import SPENDING
@@ -78,6 +79,6 @@ def parser_of_all() -> ArgumentParser:
     serve.add_argument("--stdio", action="store_true", help="accepted, and the only transport")
     serve.add_argument("--clientProcessId", help="accepted; `initialize` says it")
     serve.set_defaults(command=_serve)
-    for add in (*ASKING, *LOOKING, *SPENDING, add_simulate):
+    for add in (*ASKING, *LOOKING, *SPENDING, *CACHING, add_simulate):
         add(commands)
     return parser

@@ -103,7 +103,7 @@ class CacheCommand:
 class CacheSuggestion:
     """What would have cost `valueNanoUsd` less, by `turns` turns. At most one of `command` and `setting` applies it.
 
-    `setting` is a line for the user's config.toml; `terminal` does the same from a shell.
+    `setting` is a line for the user's config.toml.
     """
 
     kind: str
@@ -114,7 +114,6 @@ class CacheSuggestion:
     session_id: str | None = None
     command: CacheCommand | None = None
     setting: str | None = None
-    terminal: str | None = None
 
 
 @shape

@@ -1,0 +1,1 @@
+"""`cmt-lsp cache`: what the prompt cache did, what would be cheaper, and warming a session."""
