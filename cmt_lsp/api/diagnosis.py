@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from cmt_lsp.api.errors import InvalidRequestError
     from cmt_lsp.api.request import MessageRequest
+
+_UNKNOWN_FIELD = re.compile(
+    r"diagnostics|unknown|unrecogni|unexpected|unsupported|not (permitted|allowed|supported)|extra|additional",
+    re.I,
+)
+"""How servers refuse a field that they do not know; nearly all of them name it."""
 
 
 class Diagnosis:
@@ -19,12 +27,8 @@ class Diagnosis:
         """`own`: the endpoint is the API's own."""
         self._known = own
         self._taken = False
+        self._doubted = False
         self._refused = False
-
-    @property
-    def may_be_refused(self) -> bool:
-        """Whether no request that asked has been taken yet."""
-        return not self._taken
 
     def added_to(self, request: MessageRequest, previous: str | None) -> MessageRequest:
         """The request with the question, or the same one where nothing is asked.
@@ -40,7 +44,13 @@ class Diagnosis:
         """An answer began; `told` is its field, empty where it says nothing, None where there is no such field."""
         self._known = self._known or told is not None
         self._taken = self._taken or asked
+        self._refused = self._refused or (self._doubted and not asked)
+        self._doubted = False
 
-    def refused(self) -> None:
-        """The endpoint took a request only without the question."""
-        self._refused = True
+    def to_blame(self, error: InvalidRequestError) -> bool:
+        """Whether a request that asked may have been refused for that: then it goes out once more without.
+
+        If that is answered, this endpoint is not asked again.
+        """
+        self._doubted = not self._taken and _UNKNOWN_FIELD.search(error.message) is not None
+        return self._doubted

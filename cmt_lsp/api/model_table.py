@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,9 @@ from cmt_lsp.api.price_list import PriceRow, row_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
+
+
+_EFFORT_SHARED_FROM = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Model:
     released: date | None
     source: str
     confidence: Literal["high", "medium", "low"]
+
+    @property
+    def caches_by_effort(self) -> bool:
+        """Whether another effort cannot read what was cached under this one: so it is before the fifth generation."""
+        generation = re.search(r"-(\d+)", self.id)
+        return generation is not None and int(generation[1]) < _EFFORT_SHARED_FROM
 
     def is_retired(self, today: date) -> bool:
         """Whether the model is gone on this day, also when the table was written before that."""

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.errors import CmtError, ContextTooLargeError
+from cmt_lsp.api.errors import CmtError, ContextTooLargeError, InvalidRequestError
 from cmt_lsp.api.models import find_model
 from cmt_lsp.api.request import Retrying
 from cmt_lsp.api.stream import MessageStarted
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.cache_manager import CacheManager
-    from cmt_lsp.api.request import ClientEvent
+    from cmt_lsp.api.request import ClientEvent, MessageRequest
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.ending import Ending
@@ -153,14 +153,36 @@ async def ask(
 async def _listen(
     asking: Asking, plan: PlannedTurn, client: AnthropicClient, cache: CacheManager, queue: PrefixQueue
 ) -> None:
+    """Asks why the cache was missed too, where the endpoint may know; refused for that, it goes out once more without."""
+    plain = plan.request
+    request = client.diagnosis.added_to(plain, plan.previous.message_id if plan.previous else None)
+    try:
+        await _hear(asking, plan, request, client, cache, queue)
+    except InvalidRequestError as error:
+        if request is plain or not client.diagnosis.to_blame(error):
+            raise
+        asking.meter.failed(error.billed)
+        await _hear(asking, plan, plain, client, cache, queue)
+
+
+async def _hear(
+    asking: Asking,
+    plan: PlannedTurn,
+    request: MessageRequest,
+    client: AnthropicClient,
+    cache: CacheManager,
+    queue: PrefixQueue,
+) -> None:
     asking.flight.take_off(plan, lambda: client.ready)
     asking.aim(plan, client, cache)
     writing = queue.announce(plan)
     try:
-        async with client.stream(plan.request, gate=asking.meter) as events:
+        async with client.stream(request, gate=asking.meter) as events:
             async for event in events:
                 asking.meter.hear(event)
                 asking.flight.take(event)
+                if isinstance(event, MessageStarted):
+                    client.diagnosis.answered(event.cache.diagnosis, asked=request is not plan.request)
                 _tell_queue(event, plan, writing, cache, queue)
     finally:
         queue.done(writing)
@@ -187,7 +209,8 @@ def land(asking: Asking, task: asyncio.Task[None], cache: CacheManager) -> Endin
     ending = ending_of(asking.flight, error, reason, charged)
     asking.flight.land()
     if asking.flight.plan is not None:
-        cache.remember(asking.flight.plan.prompt, meter.left)
+        told = asking.flight.cache_report.lifetimes_told
+        cache.remember(asking.flight.plan.prompt, meter.left, lifetimes_told=told)
     if isinstance(ending, CmtError):
         meter.settle("failed", charged, meter.price(charged))
         return with_price(ending, meter.spent)

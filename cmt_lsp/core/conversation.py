@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from cmt_lsp.api.cache.rhythm import REMEMBERED as RHYTHM_LENGTH
+from cmt_lsp.api.cache.rhythm import Rhythm
 from cmt_lsp.api.errors import UnknownTurnError
 from cmt_lsp.api.models import find_model, limits_of
 from cmt_lsp.api.request import MessageRequest
@@ -41,6 +43,8 @@ class PlannedTurn:
     history_from: int
     estimated_tokens: int
     notices: tuple[str, ...]
+    previous: SentPrompt | None = None
+    """What the session's last request had left in the prompt cache."""
 
 
 class ConversationManager:
@@ -49,10 +53,8 @@ class ConversationManager:
     def __init__(self, record: SessionRecord, turns: tuple[TurnRecord, ...] | None = None) -> None:
         self.record = record
         self.turns = turns
-        self.last_sent: SentPrompt | None = None
-        """What the session's last request left in the prompt cache."""
-        self.sent_beside: dict[str, SentPrompt] = {}
-        """What the requests of comparisons left there, by the turn that each may become."""
+        self._recalled = 0.0
+        """When the last request was sent whose traces in the prompt cache this process knows of."""
         self.file_number = 0
         """Which of the store's files, counted, holds this session."""
         self.unsaved = False
@@ -84,6 +86,12 @@ class ConversationManager:
             self._weighed = (self.turns, sum(_weight(turn) for turn in self.loaded))
         return self._weighed[1]
 
+    @property
+    def last_sent(self) -> SentPrompt | None:
+        """What the session's last request left in the prompt cache, in whichever window it was asked."""
+        kept = [turn.sent for turn in self.loaded if turn.sent is not None]
+        return max(kept, key=lambda sent: sent.sent_at, default=None)
+
     def plan(
         self,
         draft: Draft,
@@ -108,12 +116,16 @@ class ConversationManager:
         start = self.record.history_from
         fit = fit_history(turns, start, system, content, room, self._prefix(draft.model))
         prefix = prefix_digest(draft.model, system, fit.history_from)
+        previous = self._recall(cache)
         prompt = cache.plan(
             system,
             history_messages(turns, fit.history_from, prefix),
             content,
             model,
-            draft.caching,
+            draft.caching != "off",
+            wish=draft.caching,
+            rhythm=Rhythm.of_times(turn.started_at for turn in turns[-RHYTHM_LENGTH:]),
+            settings=_kept_apart(model, draft),
             warming=warming,
         )
         return PlannedTurn(
@@ -131,7 +143,16 @@ class ConversationManager:
             history_from=fit.history_from,
             estimated_tokens=fit.tokens,
             notices=_pruning_notice(fit.dropped),
+            previous=previous,
         )
+
+    def _recall(self, cache: CacheManager) -> SentPrompt | None:
+        """Tell the cache what the last request left there, where another process or window sent it."""
+        sent = self.last_sent
+        if sent is not None and sent.sent_at > self._recalled:
+            cache.recall(sent)
+            self._recalled = sent.sent_at
+        return sent
 
     @property
     def head(self) -> str | None:
@@ -182,15 +203,14 @@ class ConversationManager:
         weight = self.weight if len(kept) == len(self.loaded) else sum(_weight(known) for known in kept)
         self.turns = (*kept, turn)
         self._weighed = (self.turns, weight + _weight(turn))
-        self.sent_beside.clear()
+        if turn.sent is not None:
+            self._recalled = max(self._recalled, turn.sent.sent_at)
         named = self._named_after(turn.prompt_text, turn.started_at)
         self.record = replace(named, history_from=history_from)
 
     def choose(self, turn: TurnRecord, history_from: int) -> None:
         """Take an answer that was given beside the history into it."""
-        sent = self.sent_beside.get(turn.id)
         self.append(turn, history_from)
-        self.last_sent = sent or self.last_sent
 
     def note_question(self, prompt_text: str, at: float) -> None:
         """Something was asked beside the history: it names a session that has no name."""
@@ -217,6 +237,14 @@ def name_from(prompt: str) -> str:
         return line
     cut = line[:_NAME_LENGTH].rsplit(" ", 1)[0]
     return f"{cut} ..."
+
+
+def _kept_apart(model: Model | None, draft: Draft) -> str:
+    """What of a request, beside its prompt, the endpoint keeps apart in its cache: effort on older models alone."""
+    thinking = _thinking(model)
+    effort = draft.effort if model is None or model.caches_by_effort else None
+    parts = [thinking["type"] if thinking else "", effort or ""]
+    return " ".join(parts).strip()
 
 
 def _thinking(model: Model | None) -> dict[str, str] | None:

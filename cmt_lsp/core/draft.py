@@ -14,6 +14,7 @@ from cmt_lsp.core.settings import OPTIONS
 if TYPE_CHECKING:
     from datetime import date
 
+    from cmt_lsp.api.cache.choice import Wish
     from cmt_lsp.api.models import Model, ResolvedModel
     from cmt_lsp.core.context import Block
     from cmt_lsp.core.records import TurnRecord
@@ -36,7 +37,7 @@ class Draft:
     text: str
     context: tuple[Block, ...]
     images: tuple[ImageSource, ...]
-    caching: bool
+    caching: Wish
     budget_override: str | None
     notices: tuple[str, ...]
 
@@ -99,7 +100,7 @@ def _with_options(request: TurnRequest, session_model: str, settings: Settings, 
     effort, effort_notice = _supported(effort, resolved.model, asked=request.effort is not None)
     notices = tuple(notice for notice in (resolved.notice, limit_notice, effort_notice) if notice)
     return Draft(
-        resolved.id, max_tokens, effort, "", (), (), settings.prompt_caching, request.budget_override, notices
+        resolved.id, max_tokens, effort, "", (), (), settings.cache_wish, request.budget_override, notices
     )
 
 

@@ -18,6 +18,7 @@ from cmt_lsp.core.turn import TurnResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cmt_lsp.api.cache_manager import SentPrompt
     from cmt_lsp.api.stream import Message
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.flight import Flight
@@ -107,10 +108,10 @@ def record_of(
     plan: PlannedTurn,
     flight: Flight,
     ending: Ending,
-    verdict: CacheVerdict,
+    cache: tuple[CacheVerdict, SentPrompt | None],
     meter: Meter,
 ) -> TurnRecord:
-    """The settled turn, with the sum over all its attempts."""
+    """The settled turn, with the sum over all its attempts; `cache` is what the prompt cache did, and what is kept of that."""
     message, spent = ending.message, meter.spent
     answer = message.content if message is not None else _partial_answer(flight.text)
     return TurnRecord(
@@ -128,7 +129,7 @@ def record_of(
         started_at=place.started_at,
         usage=spent[0],
         cost=spent[1],
-        cache=verdict,
+        cache=cache[0],
         timing=flight.timing,
         notices=(
             *place.notices,
@@ -138,6 +139,7 @@ def record_of(
         ),
         message_id=message.id if message is not None else None,
         request_id=flight.completed.request_id if flight.completed is not None else None,
+        sent=cache[1],
     )
 
 

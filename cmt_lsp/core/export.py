@@ -23,9 +23,16 @@ def export_json(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
         "format": FORMAT,
         "version": VERSION,
         "session": asdict(session),
-        "turns": [asdict(turn) for turn in turns],
+        "turns": [_without_digests(turn) for turn in turns],
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _without_digests(turn: TurnRecord) -> dict[str, Any]:
+    """All of a turn but what only this program can read."""
+    fields = asdict(turn)
+    del fields["sent"]
+    return fields
 
 
 def export_markdown(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:

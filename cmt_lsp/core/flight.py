@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.request import Completed, Retrying, WarmingUp
-from cmt_lsp.api.stream import MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
+from cmt_lsp.api.stream import NO_REPORT, MessageStarted, TextDelta, ThinkingDelta, UsageUpdated
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.turn import AnswerText, Retry, Thinking, Timing, UsageKnown, Waiting
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cmt_lsp.api.request import ClientEvent
+    from cmt_lsp.api.stream import CacheReport
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.turn import TurnEvent, WaitingPhase
 
@@ -37,6 +38,7 @@ class Flight:
         self._resumes_at = 0.0
         self._ready: Callable[[], bool] = lambda: False
         self._usage: Usage | None = None
+        self._started: MessageStarted | None = None
         self.retries = 0
         self.shared_wait = 0.0
         """Seconds that the turn waited to read what another request writes."""
@@ -72,6 +74,7 @@ class Flight:
                 self._phase = "thinking"
                 self.tell(Thinking(text))
             case MessageStarted(usage=usage) | UsageUpdated(usage=usage):
+                self._started = event if isinstance(event, MessageStarted) else self._started
                 self._phase = "thinking"
                 self._usage = usage
                 self.tell(UsageKnown(usage))
@@ -111,6 +114,20 @@ class Flight:
         """The endpoint's own last word on the usage, without any estimate of ours."""
         return self._usage or Usage()
 
+    @property
+    def cache_report(self) -> CacheReport:
+        """What the answer tells of the prompt cache beside its counts."""
+        if self.completed is not None:
+            return self.completed.message.cache
+        return self._started.cache if self._started is not None else NO_REPORT
+
+    @property
+    def message_id(self) -> str | None:
+        """The answer's id, as soon as it began."""
+        if self.completed is not None:
+            return self.completed.message.id
+        return self._started.message_id if self._started is not None else None
+
     def _see_whether_ready(self) -> bool:
         if self._phase == "warming_up" and self._ready():
             self._phase = "sending"
@@ -126,7 +143,7 @@ class Flight:
     def _retry(self, retry: Retry) -> None:
         self.retries = retry.attempt
         self._phase = "sending"
-        self._usage = None
+        self._usage = self._started = None
         self._resumes_at = self._loop.time() + retry.delay
         self.tell(retry)
 

@@ -42,7 +42,7 @@ def outlook_of(prompt: PlannedPrompt, cache: CacheManager) -> Outlook:
     held, readable = cache.expected(prompt)
     return Outlook(
         enabled=prompt.enabled,
-        lifetime="5m" if prompt.breakpoints else None,
+        lifetime=prompt.breakpoints[-1].lifetime if prompt.breakpoints else None,
         warm_tokens=held,
         readable_tokens=readable,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cmt_lsp.api.cache_manager import CacheVerdict
+    from cmt_lsp.api.cache_manager import CacheVerdict, SentPrompt
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.turn import Timing
@@ -64,6 +64,8 @@ class TurnRecord:
     notices: tuple[str, ...] = ()
     message_id: str | None = None
     request_id: str | None = None
+    sent: SentPrompt | None = None
+    """What its request left in the prompt cache; None where the endpoint told nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cmt_lsp.api.cache.choice import Wish
+
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
+CACHE_WISHES = ("auto", "5m", "1h", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_TOKENS_CEILING = 1_000_000
+KEEP_WARM_CEILING = 60
 _FILE_LIMIT = 1024 * 1024
 _SYSTEM_PROMPT_LIMIT = 1024 * 1024
 
@@ -45,12 +49,20 @@ class Settings:
     effort: str | None = None
     system_prompt: str | None = None
     prompt_caching: bool = True
+    keep_warm: int = 0
+    """Minutes after the last sign of the person for which a session's prefix is kept in the cache; 0: never."""
+    prompt_cache: Wish = "auto"
     base_url: str | None = None
     """The user file's endpoint, checked; the environment's own goes with the environment's key alone."""
     api_key_command: tuple[str, ...] = ()
     log_level: str = "warning"
     budgets: tuple[Limit, ...] = ()
     """The lowest limit of each budget that any place sets."""
+
+    @property
+    def cache_wish(self) -> Wish:
+        """What is wanted of the prompt cache; caching that is switched off stays off, whatever its lifetime."""
+        return self.prompt_cache if self.prompt_caching else "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +117,14 @@ def _max_tokens(value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TOKENS_CEILING:
         raise ValueError(f"must be a whole number from 1 to {MAX_TOKENS_CEILING}")
+    return value
+
+
+def _keep_warm(value: object) -> int:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= KEEP_WARM_CEILING:
+        raise ValueError(f"must be a whole number of minutes from 0 (off) to {KEEP_WARM_CEILING}")
     return value
 
 
@@ -209,6 +229,25 @@ OPTIONS: tuple[Option, ...] = (
         "Whether long prompts are marked for the prompt cache.",
         _flag,
         "CMT_PROMPT_CACHING",
+    ),
+    Option(
+        "promptCache",
+        "prompt_cache",
+        " | ".join(CACHE_WISHES),
+        "style",
+        "How long prompts are kept in the cache: auto chooses by what pays, 5m and 1h mark all parts so, off marks none.",
+        _one_of(*CACHE_WISHES),
+        "CMT_PROMPT_CACHE",
+    ),
+    Option(
+        "keepWarm",
+        "keep_warm",
+        "integer",
+        "user",
+        "How many minutes (at most 60) a session's cache is refreshed after its person last typed or asked; 0 is off."
+        " It spends money, so the editor's options cannot set it.",
+        _keep_warm,
+        "CMT_KEEP_WARM",
     ),
     Option(
         "baseUrl",
@@ -326,7 +365,8 @@ def _style_only(given: object, notices: list[str]) -> Mapping[str, Any]:
 
 
 def _place_of(option: Option) -> str:
-    return "config.toml or ANTHROPIC_BASE_URL" if option.name == "baseUrl" else "config.toml"
+    variable = "ANTHROPIC_BASE_URL" if option.name == "baseUrl" else option.variable
+    return f"config.toml or {variable}" if variable else "config.toml"
 
 
 def _variables(environ: Mapping[str, str]) -> Mapping[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cmt_lsp.api.cache_manager import CacheVerdict
+from cmt_lsp.api.cache_manager import CacheVerdict, sent_from_json, sent_to_json
 from cmt_lsp.api.errors import UnknownSessionError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.batch import rows as batch_rows
+from cmt_lsp.core.cache.evidence import CachedTurn
 from cmt_lsp.core.compare import schema as comparison_schema
 from cmt_lsp.core.records import SessionRecord, TurnRecord
 from cmt_lsp.core.storage.store import Migration, Schema
@@ -33,7 +35,11 @@ _TURN_COLUMNS = (
     "session_id, seq, id, model, stop_reason, prompt, answer, prompt_text, text, in_history, prefix, started_at, "
     "input_tokens, cache_creation_5m_input_tokens, cache_creation_1h_input_tokens, cache_read_input_tokens, "
     "output_tokens, thinking_tokens, usage_estimated, cost_nano_usd, saved_nano_usd, price_row, cost_estimated, "
-    "cache, first_token_ms, total_ms, retries, notices, message_id, request_id"
+    "cache, first_token_ms, total_ms, retries, notices, message_id, request_id, sent"
+)
+_CACHED_COLUMNS = (
+    "id, session_id, seq, model, prefix, started_at, input_tokens, cache_creation_5m_input_tokens, "
+    "cache_creation_1h_input_tokens, cache_read_input_tokens, output_tokens, thinking_tokens, usage_estimated, cache"
 )
 
 SCHEMA = Schema(
@@ -62,6 +68,7 @@ SCHEMA = Schema(
         ),
         batch_rows.MIGRATION,
         comparison_schema.MIGRATION,
+        Migration("what each turn left in the prompt cache", ("ALTER TABLE turns ADD COLUMN sent TEXT",)),
     ),
     tables=("sessions", "turns", *batch_rows.TABLES, *comparison_schema.TABLES),
     repair=(
@@ -177,6 +184,15 @@ def read_session(connection: Connection, session_id: str) -> SessionRecord:
     return _session(row)
 
 
+def read_sessions(connection: Connection, session_ids: Sequence[str]) -> list[SessionRecord]:
+    """Those of these sessions that are kept."""
+    found = []
+    for session_id in session_ids:
+        with suppress(UnknownSessionError):
+            found.append(read_session(connection, session_id))
+    return found
+
+
 def read_revision(connection: Connection, session_id: str) -> int | None:
     """How often the session changed, None where it is gone."""
     row = connection.execute("SELECT revision FROM sessions WHERE id=?", (session_id,)).fetchone()
@@ -195,6 +211,18 @@ def read_turns(connection: Connection, session_id: str) -> tuple[TurnRecord, ...
 def read_history(connection: Connection, session_id: str) -> tuple[SessionRecord, tuple[TurnRecord, ...]]:
     """A session and its turns as of one moment."""
     return read_session(connection, session_id), read_turns(connection, session_id)
+
+
+def read_cached_turns(
+    connection: Connection, session_ids: Sequence[str] | None, limit: int
+) -> tuple[CachedTurn, ...]:
+    """The newest turns of these sessions (None: all) without their texts, oldest first."""
+    named = "" if session_ids is None else f" WHERE session_id IN ({', '.join('?' * len(session_ids))})"
+    rows = connection.execute(
+        f"SELECT {_CACHED_COLUMNS} FROM turns{named} ORDER BY started_at DESC LIMIT ?",  # noqa: S608  our columns
+        (*(session_ids or ()), limit),
+    )
+    return tuple(turn for row in rows if (turn := _cached_turn(row)) is not None)[::-1]
 
 
 def list_sessions(
@@ -286,6 +314,7 @@ def _turn_row(turn: TurnRecord) -> tuple[Any, ...]:
         _json(turn.notices),
         turn.message_id,
         turn.request_id,
+        sent_to_json(turn.sent),
     )
 
 
@@ -312,12 +341,26 @@ def _turn(row: Sequence[Any]) -> TurnRecord:
         started_at=row[11],
         usage=_usage(row[12:19]),
         cost=_cost(row[19:23]),
-        cache=CacheVerdict(**json.loads(row[23])),
+        cache=_verdict(row[23]),
         timing=Timing(*row[24:27]),
         notices=tuple(json.loads(row[27])),
         message_id=row[28],
         request_id=row[29],
+        sent=sent_from_json(row[30]),
     )
+
+
+def _cached_turn(row: Sequence[Any]) -> CachedTurn | None:
+    try:
+        return CachedTurn(
+            row[0], row[1], row[2], row[3], row[4], row[5], _usage(row[6:13]), _verdict(row[13])
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _verdict(text: str) -> CacheVerdict:
+    return CacheVerdict(**json.loads(text))
 
 
 def _usage(row: Sequence[Any]) -> Usage:

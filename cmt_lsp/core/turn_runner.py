@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.cache_manager import sent_prompt
 from cmt_lsp.api.errors import CmtError, UnknownTurnError
 from cmt_lsp.core import transcripts
 from cmt_lsp.core.asking import ask, begin, land, load_content
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
+from cmt_lsp.core.judging import judged
 from cmt_lsp.core.turn import TurnStarted
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ class TurnRunner:
     def _keep(self, asking: Asking, release: Callable[[], None], ending: Ending, plan: PlannedTurn) -> None:
         """Take the turn into the history and hand its record to the store."""
         conversation, replaced = asking.conversation, asking.replaced
-        told = ending.message.usage if ending.message is not None else asking.flight.reported
-        verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
-        if ending.message is not None:
-            conversation.last_sent = sent_prompt(plan.prompt, told, verdict)
+        verdict = judged(asking.flight, ending, plan, self._cache)
         record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
         conversation.append(record, plan.history_from, replaced)
         change = partial(

@@ -22,7 +22,8 @@ class Answer:
     `thinking` None or empty sends no thinking block; its text is shown only to requests that ask for it.
     Delays are in seconds; `chunk_delay` None takes the simulator's own. `stop_reason` given means the text is
     sent whole, otherwise `max_tokens` and stop sequences end it as they do at the service.
-    `usage` overrides single counts of the final usage, None taking a field away.
+    `usage` overrides single counts of the final usage, None taking a field away. `miss_reason` is what a request that
+    asks why the cache was missed is told, whatever the prompts say.
     """
 
     text: str = ""
@@ -39,6 +40,7 @@ class Answer:
     usage_late: bool = False
     usage_null: bool = False
     cache_fields: bool = True
+    miss_reason: str | None = None
     model: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     fault: Fault = NO_FAULT

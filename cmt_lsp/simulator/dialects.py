@@ -28,6 +28,7 @@ class Dialect:
     usage_details: bool = True
     count_tokens: bool = True
     batches: bool = True
+    diagnostics: Literal["known", "ignored", "refused"] = "known"
     models: Literal["service", "openai"] = "service"
     error_bodies: bool = True
     statuses: Mapping[int, int] | None = None
@@ -56,12 +57,14 @@ DIALECTS: Mapping[str, Dialect] = {
     for dialect in (
         Dialect("anthropic"),
         Dialect("ollama", strict=False, service_headers=False, caching="none", cache_fields=(), usage_details=False,
-                count_tokens=False, batches=False, models="openai", error_bodies=False),
+                count_tokens=False, batches=False, models="openai", error_bodies=False, diagnostics="ignored"),
         Dialect("llamacpp", strict=False, service_headers=False, start_usage="no_output", caching="kv",
-                cache_fields=("cache_read_input_tokens",), usage_details=False, batches=False, models="openai"),
+                cache_fields=("cache_read_input_tokens",), usage_details=False, batches=False, models="openai",
+                diagnostics="ignored"),
         Dialect("vllm", strict=False, service_headers=False, start_usage="null", caching="none", cache_fields=(),
-                usage_details=False, batches=False, models="openai"),
+                usage_details=False, batches=False, models="openai",
+                diagnostics="ignored"),
         Dialect("litellm", service_headers=False, start_usage="zeros", usage_details=False, batches=False,
-                statuses={529: 500}, cut_is_error_event=True),
+                statuses={529: 500}, cut_is_error_event=True, diagnostics="ignored"),
     )
 }  # fmt: skip

@@ -125,6 +125,8 @@ class Service:
 
     def _read(self, body: Any, terms: Terms) -> tuple[Mapping[str, Any], Prompt]:
         """What this server reads of a body, and its prompt."""
+        if self.dialect.diagnostics == "refused" and isinstance(body, dict) and "diagnostics" in body:
+            raise invalid("diagnostics", "Extra inputs are not permitted")
         if self.dialect.strict:
             checked = validation.check(body, terms)
         else:
@@ -149,8 +151,11 @@ class Service:
             "model": answer.model or turn.prompt.model.id, "content": [],
             "stop_reason": spoken.stop_reason, "stop_sequence": spoken.stop_sequence,
             "stop_details": answer.stop_details, "usage": usage, "container": None,
-            "diagnostics": self._fingerprints.diagnose(asked, turn.prompt, turn.use.read),
         }  # fmt: skip
+        if self.dialect.diagnostics == "known":
+            scripted = asked and answer.miss_reason and {"cache_miss_reason": {"type": answer.miss_reason}}
+            told = scripted or self._fingerprints.diagnose(asked, turn.prompt, turn.use.read)
+            message["diagnostics"] = told
         reply = Reply(message, spoken.blocks, start_usage(usage, answer, self.dialect), end_usage(usage))
         return Outcome(reply, spoken, charged, turn.prompt.model)
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.cache_manager import CacheVerdict
+from cmt_lsp.api.cache_manager import CacheVerdict, sent_from_json, sent_to_json
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import transcripts
@@ -119,7 +119,7 @@ def _insert_comparison(connection: Connection, comparison: ComparisonRecord) -> 
 
 def _packed(turn: TurnRecord) -> str:
     """All of a turn but the prompt, which the answers of a comparison share."""
-    fields = asdict(turn)
+    fields = asdict(turn) | {"sent": sent_to_json(turn.sent)}
     del fields["prompt"], fields["prompt_text"]
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
@@ -143,5 +143,6 @@ def _unpacked(comparison: ComparisonRecord, fields: dict[str, Any]) -> TurnRecor
         "cost": Cost(**fields["cost"]),
         "cache": CacheVerdict(**fields["cache"]),
         "timing": Timing(**fields["timing"]),
+        "sent": sent_from_json(fields.get("sent")),
     }
     return TurnRecord(**(fields | made))

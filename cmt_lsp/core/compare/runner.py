@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.cache_manager import CacheVerdict, sent_prompt
+from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import CmtError
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.asking import ask, begin, land, load_content
@@ -20,6 +20,7 @@ from cmt_lsp.core.compare import rows as comparison_rows
 from cmt_lsp.core.compare.comparison import Comparison, chosen_answer
 from cmt_lsp.core.compare.rows import AnswerRecord, ComparisonRecord
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
+from cmt_lsp.core.judging import judged
 from cmt_lsp.core.money.meter import FREE, reserve_jointly
 from cmt_lsp.core.turn import TurnStarted
 
@@ -210,11 +211,7 @@ class ComparisonRunner:
         self._settling.settle(turn, outcome, saved)
 
     def _record(self, asking: Asking, ending: Ending, plan: PlannedTurn) -> TurnRecord:
-        conversation = asking.conversation
-        told = ending.message.usage if ending.message is not None else asking.flight.reported
-        verdict = self._cache.verdict(plan.model, told, plan.prompt, conversation.last_sent)
-        if ending.message is not None:
-            conversation.sent_beside[asking.turn.id] = sent_prompt(plan.prompt, told, verdict)
+        verdict = judged(asking.flight, ending, plan, self._cache)
         return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
 
 
@@ -222,7 +219,7 @@ def _failed_record(asking: Asking, plan: PlannedTurn) -> TurnRecord:
     """A turn without an answer; what its attempts cost is all that is left of it."""
     place = asking.place
     ending = Ending("error", None, Usage(), ())
-    record = record_of(place, plan, asking.flight, ending, _NOT_CACHED, asking.meter)
+    record = record_of(place, plan, asking.flight, ending, (_NOT_CACHED, None), asking.meter)
     return replace(record, notices=(*place.notices, *plan.notices))
 
 
