@@ -49,6 +49,7 @@ from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
 from cmt_lsp.core.usage_report import usage_by_session
 from cmt_lsp.core.warming.prefix_queue import PrefixQueue
+from cmt_lsp.core.warming.warming import Warming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.transcripts import SessionRow
     from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnResult
+    from cmt_lsp.core.warming.keeper import Alarm
 
     _ServedModels = list[dict[str, Any]]
 
@@ -95,11 +97,12 @@ class APISessionManager:
         ledger: Ledger | None = None,
         keys: CredentialSource | None = None,
         clock: Callable[[], float] = time.time,
+        alarm: Callable[[float, Callable[[], None]], Alarm] | None = None,
     ) -> None:
         """Settings come from the user's file and the environment where none are given; the arguments win.
 
         A `client` that is given serves every request with its own key; else `keys` says which key goes where.
-        `clock` is the wall clock, in seconds since 1970.
+        `clock` is the wall clock, in seconds since 1970; `alarm` calls back after so many seconds of it.
         """
         self._clock = clock
         resolved = settings_module.resolve() if settings is None else None
@@ -133,6 +136,7 @@ class APISessionManager:
         rooms = (self._shelf, self._locks, self._clients, self.cache, self.ledger, self._settling, queue, clock)
         self._runner = TurnRunner(*rooms)
         self._comparisons = ComparisonRunner(*rooms)
+        self.warming = Warming(*rooms, lambda: self._settings, alarm)
 
     # Scripts
 
@@ -206,9 +210,11 @@ class APISessionManager:
         """
         conversation = self._shelf.at_once(session_id)
         draft = draft_of(request, conversation.record.model, self._settings, self._today())
-        return self._runner.start(
+        turn = self._runner.start(
             conversation, draft, self._settings, emit, self._turn_id(turn_id, conversation)
         )
+        self.warming.follow(turn)
+        return turn
 
     async def retry(
         self,
@@ -229,9 +235,11 @@ class APISessionManager:
                 "Only the session's last turn can be asked again; fork it to go back further."
             )
         draft = draft_again(last, conversation.record.model, self._settings, self._today(), budget_override)
-        return self._runner.start(
+        turn = self._runner.start(
             conversation, draft, self._settings, emit, self._turn_id(None, conversation), last
         )
+        self.warming.follow(turn)
+        return turn
 
     def start_comparison(
         self,
@@ -286,7 +294,9 @@ class APISessionManager:
         return self._settling.running
 
     def cancel_all(self, reason: CancelReason = "user") -> int:
-        """Stop every running turn; how many were stopped."""
+        """Stop every running turn; how many were stopped. Without anybody to read, nothing is kept warm either."""
+        if reason != "user":
+            self.warming.keeper.stop_all("the editor is gone")
         return self._settling.cancel_all(reason)
 
     # Sessions
@@ -425,6 +435,7 @@ class APISessionManager:
         """Take new settings from the next turn on."""
         self._settings = settings
         self.ledger.use_limits(settings.budgets)
+        self.warming.keeper.review()
 
     def warm_up(self) -> None:
         """Load in the background what the first turn needs: the SDK, the store, the tables."""
@@ -442,6 +453,7 @@ class APISessionManager:
         ends_at = asyncio.get_running_loop().time() + timeout
         self.cancel_all("client_gone")
         await self._settling.settled(timeout)
+        self.warming.keeper.stop_all("the window closes")
         await self.batches.settled(max(0.1, ends_at - asyncio.get_running_loop().time()))
         await self._clients.aclose()
         if self._owns_ledger:

@@ -65,9 +65,8 @@ def held(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> 
 
 def deepest(marks: Sequence[Breakpoint], known: Mapping[str, Entry], at: float) -> tuple[int, float | None]:
     """As `readable`, and the moment from which on that is not so any more; None where nothing can be read."""
-    entry = max(
-        (entry for _, entry in _found(marks, known, at)), key=lambda entry: entry.tokens, default=None
-    )
+    found = (entry for _, entry in _found(marks, known, at))
+    entry = max(found, key=lambda one: (one.tokens, one.expires_at), default=None)
     return (0, None) if entry is None else (entry.tokens, entry.expires_at)
 
 
