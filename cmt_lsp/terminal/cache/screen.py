@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,6 @@ from cmt_lsp.terminal.tables import table
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from rich.text import Text
 
 STATES = {
     "hit": "hit",
@@ -32,7 +32,7 @@ def stats_tables(found: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _figures(found: Mapping[str, Any]) -> Table:
-    made = table("=", "")
+    made = table("=what", "figure")
     made.show_header = False
     for name, said in _rows(found):
         made.add_row(name, one_line(said))
@@ -47,8 +47,11 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{tokens(found['readTokens'])} of {tokens(found['totalInputTokens'])} ({found['hitRatio']:.0%})",
     )
     written = (found["written5mTokens"], found["written1hTokens"])
-    yield "written", f"{tokens(written[0])} for five minutes, {tokens(written[1])} for an hour"
-    yield "writing", f"{dollars(found['writePremiumNanoUsd'])} more than plain input"
+    premium = dollars(found["writePremiumNanoUsd"])
+    yield (
+        "written",
+        f"{tokens(written[0])} for five minutes, {tokens(written[1])} for an hour; {premium} over plain input",
+    )
     yield "saved", f"{dollars(found['savedNanoUsd'])} against no caching, writing included"
     yield "lost", f"{dollars(found['lostNanoUsd'])} to misses"
     if found["unpricedRequests"]:
@@ -82,22 +85,27 @@ def _warm(warm: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
-def advice_lines(number: int, suggestion: Mapping[str, Any], which: str | None) -> Text:
-    """One suggestion: its value, the sentence, and how to do it."""
+def advice_lines(number: int, suggestion: Mapping[str, Any], which: str | None) -> Table:
+    """One suggestion: its value, the sentence, and how to do it, set in from its number."""
+    from rich.table import Table
     from rich.text import Text
 
-    shown = Text()
-    shown.append(f"\n{number}. {suggestion['display']}", "bold green").append(" saved\n")
-    shown.append(f"   {one_line(suggestion['text'])}\n")
+    made = Table.grid(padding=(0, 1))
+    made.add_column(no_wrap=True)
+    made.add_column()
+    price = Text(f"{suggestion['display']}", "bold green").append(
+        " could have been saved", "not bold default"
+    )
+    made.add_row(f"\n{number}.", Text("\n") + price)
+    made.add_row("", one_line(suggestion["text"]))
     for line in _ways(number, suggestion, which):
-        shown.append("   ").append(line, "cyan").append("\n")
-    shown.rstrip()
-    return shown
+        made.add_row("", Text(line, "cyan"))
+    return made
 
 
 def _ways(number: int, suggestion: Mapping[str, Any], which: str | None) -> Iterator[str]:
     if act := suggestion.get("command"):
-        name = f" {one_line(which)}" if which else ""
+        name = f" {shlex.quote(one_line(which))}" if which else ""
         yield f"{one_line(act['title'])}: cmt-lsp cache advice{name} --apply {number}"
     if setting := suggestion.get("setting"):
         yield f"config.toml: {one_line(setting)}"
