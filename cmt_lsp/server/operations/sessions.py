@@ -9,7 +9,14 @@ from cmt_lsp.api.models import display_usd
 from cmt_lsp.core.cache.switch import losing_nano
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.uris import folder
-from cmt_lsp.server.shapes.values import cost_shape, moment, session_shape, timing_shape, usage_shape
+from cmt_lsp.server.shapes.values import (
+    cache_shape,
+    cost_shape,
+    moment,
+    session_shape,
+    timing_shape,
+    usage_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,6 +122,7 @@ def _turn_shape(turn: TurnRecord) -> wire.TurnRecord:
         stop_reason=turn.stop_reason,
         started_at=moment(turn.started_at),
         usage=usage_shape(turn.usage),
+        cache=cache_shape(turn.cache),
         cost=cost_shape(turn.cost),
         timing=timing_shape(turn.timing),
         attachments=_attachments(turn) or None,

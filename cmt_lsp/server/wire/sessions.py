@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cmt_lsp.server.wire.parts import Cost, Timing, Usage
+from cmt_lsp.server.wire.parts import CacheVerdict, Cost, Timing, Usage
 from cmt_lsp.server.wire.shape import shape
 
 
@@ -73,6 +73,7 @@ class TurnRecord:
     usage: Usage
     cost: Cost
     timing: Timing
+    cache: CacheVerdict | None = None
     attachments: list[str] | None = None
     thinking: str | None = None
     notices: list[str] | None = None
