@@ -59,6 +59,7 @@ class ConversationManager:
         """Which of the store's files, counted, holds this session."""
         self.unsaved = False
         """True after a change of this session could not be written."""
+        self._warmed: SentPrompt | None = None
         self._weighed: tuple[tuple[TurnRecord, ...] | None, int] = (None, 0)
 
     @property
@@ -86,10 +87,16 @@ class ConversationManager:
             self._weighed = (self.turns, sum(_weight(turn) for turn in self.loaded))
         return self._weighed[1]
 
+    def note_warm(self, sent: SentPrompt) -> None:
+        """A request that asked nothing left this in the prompt cache."""
+        self._warmed = sent
+        self._recalled = max(self._recalled, sent.sent_at)
+
     @property
     def last_sent(self) -> SentPrompt | None:
         """What the session's last request left in the prompt cache, in whichever window it was asked."""
         kept = [turn.sent for turn in self.loaded if turn.sent is not None]
+        kept += [self._warmed] if self._warmed is not None else []
         return max(kept, key=lambda sent: sent.sent_at, default=None)
 
     def plan(

@@ -6,11 +6,11 @@ that comes meanwhile goes out, after a short wait where that lets it read what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.api.cache_manager import CacheVerdict
+from cmt_lsp.api.cache.verdict import CacheVerdict, judge
 from cmt_lsp.api.errors import CmtError, ContextTooLargeError, InvalidRequestError, SessionBusyError
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cmt_lsp.api.cache_manager import CacheManager
+    from cmt_lsp.api.stream import Message
     from cmt_lsp.core.asking import Asking
     from cmt_lsp.core.clients import Clients
-    from cmt_lsp.core.conversation import ConversationManager
+    from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.money.prediction import Prediction
@@ -185,8 +186,19 @@ class Warmer:
             )
         elif ending.message is not None and asking.flight.plan is not None:
             warm.answered = ending.message.usage
-            warm.expires_at = self._cache.warmth(asking.flight.plan.prompt)[1]
+            self._note(warm, asking.flight.plan, ending.message)
         self._settling.settle(asking.turn, _settled(asking))
+
+    def _note(self, warm: Warm, plan: PlannedTurn, message: Message) -> None:
+        """What the session's next question will find, without the message that only stood in for it."""
+        prompt, usage = plan.prompt, message.usage
+        warm.expires_at = self._cache.warmth(prompt)[1]
+        messages = prompt.fingerprint.messages - 1
+        history = prompt.history_after(messages)
+        sent = self._cache.sent(prompt, usage, judge(plan.model, usage, prompt, plan.previous), message.id)
+        if sent is not None:
+            fingerprint = replace(sent.fingerprint, history=history, messages=messages)
+            warm.asking.conversation.note_warm(replace(sent, fingerprint=fingerprint))
 
 
 def _settled(asking: Asking) -> TurnResult:
