@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from cmt_lsp.api.cache.blocks import LIFETIME_1H, LIFETIME_5M
 from cmt_lsp.api.cache.entries import learned
 from cmt_lsp.api.cache.rhythm import Beginnings, Rhythm, Sharing
 
@@ -25,6 +27,8 @@ _CONVERSATIONS = 64
 _BLOCKS = 50_000
 """Of all remembered conversations together, about 600 bytes each beside their texts, which are shared."""
 _SHARED = 256
+_WIDEST_SCALE = 4.0
+"""Beyond this an answer's count is nonsense: taken for true, it would keep the next prompt from being marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Memory:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     sharing: Mapping[str, Sharing] = field(default_factory=dict)
     beginnings: Beginnings = field(default_factory=Beginnings)
+    paused: bool = False
+    """Whether anybody was ever seen to pause for more than five minutes, as far as an hour would have bridged it."""
     hours: bool = False
     """Whether the endpoint tells entries for an hour from those for five minutes.
 
@@ -67,10 +73,21 @@ class Memory:
         agreed, longest = max(shared, key=lambda one: one[0], default=(0, None))
         return longest, agreed
 
-    def shared_by(self, key: str, at: float, conversation: str) -> Sharing | None:
+    def pauses_seen(self, conversation: Conversation, at: float) -> bool:
+        """Whether there is any pause to insure against, in this conversation or between the questions of all.
+
+        Before, an hour would be paid for by somebody who may never pause at all, and make the prompt dearer than the
+        API's automatic caching.
+        """
+        if self.paused or conversation.rhythm.outlasts_five_minutes:
+            return True
+        last = max((one.rhythm.asked[-1][0] for one in self.conversations if one.rhythm.asked), default=-inf)
+        return LIFETIME_5M <= at - last < LIFETIME_1H
+
+    def shared_by(self, key: str, at: float, conversation: str, *, needed: bool) -> Sharing | None:
         """How the prefix of this name is shared, with a use by this conversation now; None where that is the first."""
         known = self.sharing.get(key)
-        return None if known is None else known.used(at, conversation)
+        return None if known is None else known.used(at, conversation, needed=needed)
 
 
 def gone_on(known: Conversation | None, layout: Layout, rhythm: Rhythm | None, at: float) -> Conversation:
@@ -101,18 +118,20 @@ def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     if not told or plan.warming:
         return begun(memory, plan, usage)
     now = plan.conversation
-    scale = told / max(1, now.layout.tokens(len(now.layout) - 1))
+    estimated = max(1, now.layout.tokens(len(now.layout) - 1))
+    scale = min(_WIDEST_SCALE, max(1 / _WIDEST_SCALE, told / estimated))
     latest = replace(now, scale=scale, follows=None)
     older = (one for one in memory.conversations if one is not now.follows or not _contains(latest, one))
     sharing = {**memory.sharing}
-    for key in plan.shared:
+    for key, needed in plan.shared:
         sharing.pop(key, None)
-        sharing[key] = memory.shared_by(key, at, now.name) or Sharing((at, now.name))
+        sharing[key] = memory.shared_by(key, at, now.name, needed=needed) or Sharing((at, now.name))
     return replace(
         memory,
         conversations=_bounded((latest, *older)),
         entries=learned(memory.entries, plan.breakpoints, usage, at, plan.minimum),
         sharing=dict(list(sharing.items())[-_SHARED:]),
+        paused=memory.pauses_seen(now, at),
         beginnings=memory.beginnings.asked(now.name, at, first=len(now.layout.chat.messages) == 1),
     )
 
