@@ -121,7 +121,9 @@ class App:
         from cmt_lsp.server.operations.rows import operations_for
         from cmt_lsp.server.window.window import Window
 
-        return operations_for(Window(self))
+        window = Window(self)
+        self.manager.warming.keeper.tell = window.keeping_changed
+        return operations_for(window)
 
     def _on_initialized(self) -> None:
         params = self.server.peer.initialize_params

@@ -23,6 +23,7 @@ METHODS = (
     "cmt/usage",
     "cmt/cache/stats",
     "cmt/cache/advice",
+    "cmt/cache/warm",
     "cmt/batch/submit",
     "cmt/batch/list",
     "cmt/batch/status",

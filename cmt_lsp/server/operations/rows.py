@@ -18,6 +18,7 @@ from cmt_lsp.server.operations import (
     models,
     sessions,
     usage,
+    warming,
 )
 from cmt_lsp.server.rpc.table import Operation
 
@@ -59,6 +60,7 @@ TABLE = (
     Row("cmt/usage", wire.UsageParams, wire.UsageReport, usage.usage),
     Row("cmt/cache/stats", wire.CacheParams, wire.CacheStats, cache.stats),
     Row("cmt/cache/advice", wire.CacheParams, wire.CacheAdvice, cache.advice),
+    Row("cmt/cache/warm", wire.CacheWarmParams, wire.CacheWarmResult, warming.warm),
     Row("cmt/batch/submit", wire.BatchSubmitParams, wire.BatchSubmitResult, batch.submit),
     Row("cmt/batch/list", wire.BatchListParams, wire.BatchListResult, batch.list_batches),
     Row("cmt/batch/status", wire.BatchParams, wire.Batch, batch.status),

@@ -17,6 +17,7 @@ from cmt_lsp.core.money.attempt import Sums, Totals
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.money import budget_shape
 from cmt_lsp.server.shapes.values import cache_shape, cost_shape, moment, session_shape, usage_shape
+from cmt_lsp.server.shapes.warming import kept_shape, kept_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.budget import BudgetState
     from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import TurnResult
+    from cmt_lsp.core.warming.keeper import KeepState
 
 STATUS_VERSION = 1
 SHORTEST_GAP = 0.25
@@ -64,6 +66,7 @@ class WindowStatus:
         self._timer: asyncio.TimerHandle | None = None
         self._warmth: Warmth | None = None
         self._cooling: asyncio.TimerHandle | None = None
+        self._kept: KeepState | None = None
 
     def turn_started(self, turn: LiveTurn) -> None:
         """A turn was accepted."""
@@ -91,6 +94,11 @@ class WindowStatus:
         self._session = session
         self._warmth = warmth
         self._watch_it_cool()
+        self.changed()
+
+    def kept_is(self, state: KeepState) -> None:
+        """How a session is kept warm, or why it is not any more."""
+        self._kept = state
         self.changed()
 
     def _watch_it_cool(self) -> None:
@@ -145,6 +153,7 @@ class WindowStatus:
             ),
             cache=cache_shape(last.cache) if last else None,
             warmth=_warmth_shape(self._warmth, self._clock()) if self._warmth else None,
+            kept=kept_shape(self._kept) if self._kept else None,
             budgets=[budget_shape(state) for state in self._budgets],
             context_fill=_context_fill(last),
             message=self._message,
@@ -162,10 +171,11 @@ class WindowStatus:
         tokens = f"{session.usage.total_tokens:,} tokens, {session.usage.hit_ratio:.0%} cached"
         spans = f"window {totals.window.cost.display} · today {totals.today.cost.display}"
         budgets = [state.display for state in self._budgets]
+        kept = kept_text(self._kept) if self._kept else ""
         return wire.StatusText(
             short=_joined(*money, word),
             medium=_joined(model, *money, until),
-            long=_joined(model, doing or session.cost.display, tokens, price, spans, *budgets),
+            long=_joined(model, doing or session.cost.display, tokens, price, kept, spans, *budgets),
         )
 
     def _pressing(self) -> list[BudgetState]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import Turn, TurnEvent
+    from cmt_lsp.core.warming.keeper import KeepState
     from cmt_lsp.server.rpc.documents import OpenDocuments
     from cmt_lsp.server.rpc.peer import Peer
     from cmt_lsp.server.rpc.table import Caller
@@ -141,6 +142,12 @@ class Window:
             self.status.money_is(await ledger.totals(origin), await ledger.budgets(origin))
         except CmtError as error:
             logger.info("The ledger cannot be shown: %s", error.kind)
+
+    def keeping_changed(self, state: KeepState) -> None:
+        """A session is kept warm, was refreshed, or is kept warm no more: what that costs is to be seen at once."""
+        self.status.kept_is(state)
+        if state.refreshes:
+            self._run_beside(self.refresh_status())
 
     def follow_batch(self, batch_id: str, peer: Peer) -> None:
         """Look at a batch now and then until it has ended, since somebody of this window asked about it."""

@@ -123,6 +123,7 @@ from cmt_lsp.server.wire.stream import (
     StreamValue,
     StreamWaiting,
 )
+from cmt_lsp.server.wire.warming import CacheWarmParams, CacheWarmResult, StatusKept
 
 __all__ = [
     "AuthSetParams",
@@ -153,6 +154,8 @@ __all__ = [
     "CacheSuggestion",
     "CacheTurns",
     "CacheVerdict",
+    "CacheWarmParams",
+    "CacheWarmResult",
     "CacheWarmth",
     "Calibration",
     "CancelParams",
@@ -202,6 +205,7 @@ __all__ = [
     "SessionUpdateParams",
     "Status",
     "StatusCost",
+    "StatusKept",
     "StatusText",
     "StatusUsage",
     "StatusWarmth",

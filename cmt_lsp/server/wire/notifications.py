@@ -9,6 +9,7 @@ from cmt_lsp.server.wire.money import Budget
 from cmt_lsp.server.wire.parts import CacheVerdict, Cost, RpcErrorBody, Usage
 from cmt_lsp.server.wire.sessions import Session
 from cmt_lsp.server.wire.shape import shape
+from cmt_lsp.server.wire.warming import StatusKept
 
 
 @shape
@@ -91,5 +92,6 @@ class Status:
     session: Session | None = None
     cache: CacheVerdict | None = None
     warmth: StatusWarmth | None = None
+    kept: StatusKept | None = None
     context_fill: float | None = None
     message: str | None = None
