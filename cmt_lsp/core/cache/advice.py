@@ -73,12 +73,12 @@ class Case:
     """All that advice rests on."""
 
     turns: tuple[CachedTurn, ...]
-    caching: bool
-    """The setting as it is now."""
+    caching: bool = True
+    """The setting promptCaching as it is now."""
     wish: Wish = "auto"
+    """The setting promptCache."""
     system_prompts: Mapping[str, str] = field(default_factory=dict)
     """Of the sessions that have one."""
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def advise(case: Case) -> Advice:
@@ -92,8 +92,8 @@ def advise(case: Case) -> Advice:
 
 def _suggestions(case: Case) -> Iterator[Suggestion]:
     sessions = by_session(case.turns)
-    if not case.caching:
-        yield from _caching_off(sessions)
+    if not case.caching or case.wish == "off":
+        yield from _caching_off(case, sessions)
     else:
         yield from _lifetime(case, sessions)
     for session_id, turns in sessions.items():
@@ -116,7 +116,7 @@ def _reason_for_none(case: Case) -> str:
 # Settings
 
 
-def _caching_off(sessions: Mapping[str, Sequence[CachedTurn]]) -> Iterator[Suggestion]:
+def _caching_off(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Iterator[Suggestion]:
     """What caching for five minutes would have saved on the turns that were sent without."""
     value = count = 0
     for turns in sessions.values():
@@ -129,7 +129,10 @@ def _caching_off(sessions: Mapping[str, Sequence[CachedTurn]]) -> Iterator[Sugge
         value,
         count,
         f"Prompt caching is switched off: with it, {_turns(count)} would have cost {display_usd(value)} less.",
-        Act("Switch prompt caching on", setting="promptCaching = true"),
+        Act(
+            "Switch prompt caching on",
+            setting='promptCache = "auto"' if case.caching else "promptCaching = true",
+        ),
     )
 
 
@@ -162,13 +165,13 @@ def _lifetime_suggestion(best: Lifetime, value: int, evidence: int) -> Suggestio
             f"{_turns(evidence)} came 5 to 60 minutes after the one before and paid for the conversation anew: "
             f"kept for an hour, all would have cost {display_usd(value)} less, the dearer writes included."
         )
-        act = Act("Keep the cache for an hour", setting='cacheLifetime = "1h"')
+        act = Act("Keep the cache for an hour", setting='promptCache = "1h"')
     else:
         sentence = (
             f"{_turns(evidence)} wrote the cache for an hour and did not need it: "
             f"five minutes would have cost {display_usd(value)} less."
         )
-        act = Act("Keep the cache for five minutes", setting='cacheLifetime = "5m"')
+        act = Act("Keep the cache for five minutes", setting='promptCache = "5m"')
     return Suggestion("lifetime", value, evidence, sentence, act)
 
 
@@ -209,8 +212,7 @@ def _system_prompt(session_id: str, turns: Sequence[CachedTurn], prompt: str | N
         sentence, act = f"{cost}: leave it as it is, and put what changes into the question.", None
     else:
         sentence = f'{cost}: it holds "{dates[0]}"; say the date in the question where it matters.'
-        without = " ".join(_DATE.sub("", prompt).split(" "))
-        params = {"sessionId": session_id, "systemPrompt": without}
+        params = {"sessionId": session_id, "systemPrompt": _DATE.sub("", prompt)}
         act = Act("Take dates and times out of the system prompt", "cmt/session/update", params)
     yield Suggestion("system-prompt", value, len(changes), sentence, act, session_id)
 

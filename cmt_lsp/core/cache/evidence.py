@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.records import TurnRecord
 
 EXPIRED = "expired"
-FIRST = "first request in this window"
+FIRST = "first request in this session"
 
 
 @dataclass(frozen=True, slots=True)

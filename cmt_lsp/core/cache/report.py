@@ -108,7 +108,8 @@ class CacheReport:
         turns = await self._turns(scope, session_id)
         records = await self._records({turn.session_id for turn in turns})
         prompts = {key: record.system_prompt for key, record in records.items() if record.system_prompt}
-        case = Case(turns, self._settings().prompt_caching, system_prompts=prompts)
+        settings = self._settings()
+        case = Case(turns, settings.prompt_caching, settings.prompt_cache, system_prompts=prompts)
         return Told(advise(case), len(turns))
 
     async def warmth(self, session_id: str) -> Warmth | None:
@@ -131,7 +132,7 @@ class CacheReport:
             model=record.model,
             tokens=last.total_tokens - (last.thinking_tokens or 0),
             warm={one.model: one for one in warm if one is not None and one.is_warm(now)},
-            caching=self._settings().prompt_caching,
+            caching=self._settings().prompt_caching and self._settings().prompt_cache != "off",
             at=now,
         )
 
