@@ -67,7 +67,7 @@ def seconds(milliseconds: float) -> str:
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """One line about a finished turn: model, tokens, cached, cost, time."""
+    """One line about a finished turn: model, tokens, cached, why not more, cost, time."""
     usage, cost = result.get("usage", {}), result.get("cost", {})
     total, read = usage.get("totalInputTokens", 0), usage.get("cacheReadInputTokens", 0)
     about = "~" if usage.get("estimated") else ""
@@ -77,9 +77,22 @@ def summary(result: Mapping[str, Any]) -> str:
     parts.append(f"{about}{tokens(total)} in, {about}{tokens(usage.get('outputTokens', 0))} out")
     if read:
         parts.append(f"cached {tokens(read)} ({read / total:.0%})" if total else f"cached {tokens(read)}")
+    parts += missed(result.get("cache", {}))
     parts.append(str(cost.get("display", "unpriced")) + saved(cost))
     parts.append(seconds(result.get("timing", {}).get("totalMs", 0)))
     return one_line(" · ".join(parts))
+
+
+def missed(cache: Mapping[str, Any]) -> list[str]:
+    """Why tokens that could have been read from the cache were not, and what that cost; nothing where none could."""
+    lost = cache.get("lostNanoUsd")
+    could = cache.get("expectedTokens", 0) if lost is None else lost
+    if cache.get("state") not in ("miss", "partial") or not could:
+        return []
+    told = f", the endpoint says {cache['toldCause']}" if cache.get("toldCause") else ""
+    price = f" (lost {dollars(lost)})" if lost else ""
+    part = "partly missed" if cache["state"] == "partial" else "missed"
+    return [f"cache {part}: {cache.get('cause', 'unknown')}{told}{price}"]
 
 
 def saved(cost: Mapping[str, Any]) -> str:

@@ -107,6 +107,37 @@ def test_a_cancelled_turn_says_so_and_an_estimate_is_called_one() -> None:
     assert summary(result).startswith("cancelled · claude-test · ~12.3K in, ~2.9K out")
 
 
+@pytest.mark.parametrize(
+    ("cache", "said"),
+    [
+        (
+            {"state": "miss", "cause": "model changed", "lostNanoUsd": 12_300_000},
+            " · cache missed: model changed (lost $0.0123) · $0.0456",
+        ),
+        (
+            {
+                "state": "partial",
+                "cause": "expired (idle 412 s)",
+                "lostNanoUsd": 400_000,
+                "toldCause": "tools changed",
+            },
+            " · cache partly missed: expired (idle 412 s), the endpoint says tools changed (lost $0.0004) · $0.0456",
+        ),
+        ({"state": "miss", "cause": "unknown", "expectedTokens": 900}, " · cache missed: unknown · $0.0456"),
+        ({"state": "miss", "cause": "first request in this session", "lostNanoUsd": 0}, "(66%) · $0.0456"),
+        (
+            {"state": "miss", "cause": "the endpoint reports no caching", "expectedTokens": 0},
+            "(66%) · $0.0456",
+        ),
+        ({"state": "hit", "lostNanoUsd": 0}, "(66%) · $0.0456"),
+    ],
+)
+def test_a_miss_says_why_and_what_it_cost_where_there_was_something_to_read(
+    cache: dict[str, object], said: str
+) -> None:
+    assert said in summary({**turn_result("x"), "cache": cache})
+
+
 def test_caching_that_did_not_pay_yet_is_not_called_a_saving() -> None:
     result = turn_result("x")
     result["cost"] = {**result["cost"], "savedNanoUsd": -500_000}
