@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -98,12 +99,35 @@ def test_reads_are_foreseen(campaign_size: Callable[[int, int], int]) -> None:
 def test_a_long_chat_is_kept_for_an_hour_by_a_few_tokens() -> None:
     """After 20 minutes nearly all of it is read, though hardly anything was ever written for an hour."""
     world, chat = World(), Chat("claude-opus-5-5", LONG, [text(LONG)])
+    world.ask(chat, [text("hello")], 0.0)
+    world.clock.now += 400  # one pause has been seen, so that there is something to insure against
     before = world.converse(chat, 12, 60.0, answer="a sentence of an answer. " * 40)
     size = before[-1].usage.total_input_tokens
     assert sum(one.usage.cache_creation_1h_input_tokens for one in before[1:]) < size / 20
     after = world.ask(chat, [text("and now?")], 1200.0)
     assert after.usage.cache_read_input_tokens > size * 0.9
     assert after.expected == after.usage.cache_read_input_tokens
+
+
+@pytest.mark.parametrize("turns", [2, 12, 80])
+def test_whoever_never_pauses_pays_not_a_token_for_an_hour(turns: int) -> None:
+    """Then no rule is cheaper than the API's automatic caching, and ours costs the same: each turn's new tokens, once."""
+    world, chat = World(), Chat("claude-opus-5-5", LONG, [text(LONG)])
+    answered = world.converse(chat, turns, 200.0, answer="a sentence of an answer. " * 40)
+    assert sum(one.usage.cache_creation_1h_input_tokens for one in answered) == 0
+    assert sum(one.usage.input_tokens for one in answered) == 0
+    for before, after in pairwise(answered):
+        assert after.usage.cache_read_input_tokens == before.usage.total_input_tokens
+
+
+@pytest.mark.parametrize("pause", [300.0, 3599.0])
+def test_one_pause_between_two_conversations_is_enough_to_insure_the_next_one(pause: float) -> None:
+    world = World()
+    world.ask(Chat("claude-opus-5-5", LONG, []), [text("hello")], 0.0)
+    chat = Chat("claude-opus-5-5", LONG, [text(LONG)])
+    world.clock.now += pause
+    answered = world.converse(chat, 6, 0.0, answer="a sentence of an answer. " * 40)
+    assert sum(one.usage.cache_creation_1h_input_tokens for one in answered) > 0
 
 
 def test_a_pause_that_keeps_coming_back_makes_all_of_a_new_prompt_last_an_hour() -> None:
@@ -209,7 +233,8 @@ def test_forced_lifetimes_and_none() -> None:
 
 def test_the_reason_tells_the_odds_and_the_break_even() -> None:
     world, chat = World(), Chat("claude-opus-5-5", LONG, [])
-    world.converse(chat, 6, 60.0, answer="words " * 200)
+    world.converse(chat, 2, 400.0)
+    world.converse(chat, 4, 60.0, answer="words " * 200)
     chat.asked = [text("why?")]
     reason = world.plan(chat).reason
     assert reason.startswith("five minutes, which pay from 21% odds of a question within them: they are ")

@@ -68,8 +68,8 @@ class PlannedPrompt:
     """Tokens that should be read from what this process left in the cache."""
     minimum: int
     """The model's shortest prefix that is cached, in tokens."""
-    shared: tuple[str, ...] = field(repr=False)
-    """Names of the prefixes that other conversations may read too."""
+    shared: tuple[tuple[str, bool], ...] = field(repr=False)
+    """Names of the prefixes that other conversations may read too, each with whether this one had nothing longer."""
     conversation: Conversation = field(repr=False)
     """What will be remembered of it once it is answered."""
     warming: bool = False
@@ -131,7 +131,7 @@ def plan_prompt(
         reason=choice.reason,
         expected_read=readable(breakpoints, memory.entries, planned_at),
         minimum=situation.minimum,
-        shared=tuple(layout.key(index) for index, _ in situation.shared),
+        shared=tuple((layout.key(index), situation.hit <= index) for index, _ in situation.shared),
         conversation=conversation,
         warming=warming,
     )
@@ -157,18 +157,19 @@ def _situation(conversation: Conversation, model: Model | None, memory: Memory, 
     layout, scale = conversation.layout, conversation.scale
     row = price_in_force(model.id, datetime.fromtimestamp(at, UTC), _size(conversation)) if model else None
     growth, answer = _usual_sizes(layout.chat)
+    live = _live(layout, memory.entries, at)
     first = len(layout.chat.messages) == 1
     return Situation(
         layout=layout,
         rates=rates_of(row),
         minimum=model.cache_minimum if model else 0,
         odds=memory.beginnings.odds(at) if first else conversation.rhythm.odds(),
-        shared=tuple(_shared(conversation, memory, at)),
-        live=_live(layout, memory.entries, at),
+        shared=tuple(_shared(conversation, memory, at, live[-1].index if live else -1)),
+        live=live,
         scale=scale,
         growth=growth * scale,
         answer=answer * scale,
-        hours=memory.hours,
+        hours=memory.hours and memory.pauses_seen(conversation, at),
     )
 
 
@@ -177,14 +178,14 @@ def _size(conversation: Conversation) -> int:
     return round(conversation.layout.tokens(len(conversation.layout) - 1) * conversation.scale)
 
 
-def _shared(conversation: Conversation, memory: Memory, at: float) -> Iterator[tuple[int, Odds]]:
+def _shared(conversation: Conversation, memory: Memory, at: float, hit: int) -> Iterator[tuple[int, Odds]]:
     """The ends of what stands before the conversation, longest first: all of it, what stays the same, the system prompt."""
     layout = conversation.layout
     steady = conversation.steady or 0
     for end in sorted({layout.before_chat, steady, len(layout.system)}, reverse=True):
         index = layout.last_markable(0, end)
         if index is not None and index == end - 1:
-            sharing = memory.shared_by(layout.key(index), at, conversation.name)
+            sharing = memory.shared_by(layout.key(index), at, conversation.name, needed=hit <= index)
             yield index, sharing.odds() if sharing else _UNKNOWN
 
 

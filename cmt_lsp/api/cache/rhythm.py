@@ -16,7 +16,7 @@ from cmt_lsp.api.cache.blocks import LIFETIME_1H, LIFETIME_5M
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-REMEMBERED = 16
+REMEMBERED = 64
 """Questions of a conversation; gaps of what conversations share."""
 
 
@@ -48,10 +48,10 @@ SECOND_QUESTION = Prior(2.0, 0.3, 0.8)
 """After a chat's first one: some chats are one question long."""
 SHARED = Prior(1.5, 0.3, 2.0)
 """Of a system prompt or pinned files, by any conversation."""
-KEPT, CHANGED = 1.5, 0.3
+KEPT, CHANGED = 0.8, 0.3
 """Of all that stands before the history: the same with the next question, or another one."""
 _FADE = 0.97
-_FADE_OF_CHANGES = 0.9
+_FADE_OF_CHANGES = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ class Rhythm:
         """Seconds from question to question, oldest first."""
         moments = [at for at, _ in self.asked]
         return tuple(later - earlier for earlier, later in pairwise(moments))
+
+    @property
+    def outlasts_five_minutes(self) -> bool:
+        """Whether five minutes were ever too short: by a pause, or by a detour to another model and back."""
+        waits = (self._until_again(place) for place in range(len(self.asked) - 1))
+        return any(gap >= LIFETIME_5M for gap in self.gaps) or any(
+            wait is not None and wait >= LIFETIME_5M for wait in waits
+        )
 
     def with_question(self, at: float, head: str) -> Rhythm:
         """One question more."""
@@ -118,15 +126,16 @@ class Sharing:
     """When, and the name of the conversation."""
     gaps: tuple[float, ...] = ()
 
-    def used(self, at: float, by: str) -> Sharing:
-        """One use more.
+    def used(self, at: float, by: str, *, needed: bool) -> Sharing:
+        """One use more; `needed`: the conversation could read nothing that is longer.
 
-        A conversation that comes back after some minutes has marks of its own further back, so that only the pauses
-        before another one's use tell what an hour is worth here.
+        One that comes back after some minutes reads what it marked for itself, so that only the pauses before the use of
+        another one, which has nothing yet, tell what an hour is worth here.
         """
         gap = at - self.last[0]
-        own = by == self.last[1] and LIFETIME_5M <= gap < LIFETIME_1H
-        return Sharing((at, by), (*self.gaps, 0.0 if own else gap)[-REMEMBERED:])
+        idle = LIFETIME_5M <= gap < LIFETIME_1H
+        bridged = idle and (by == self.last[1] or not needed)
+        return Sharing((at, by), (*self.gaps, 0.0 if bridged else gap)[-REMEMBERED:])
 
     def odds(self) -> Odds:
         """Of the next use by anybody."""
