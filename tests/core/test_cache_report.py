@@ -14,9 +14,12 @@ import pytest
 from cmt_lsp.api.cache.fingerprint import Fingerprint
 from cmt_lsp.api.cache_manager import CacheVerdict, SentPrompt
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core.cache.advice import Advice, Case, Suggestion, advise
+from cmt_lsp.api.usage_fold import estimate_tokens
+from cmt_lsp.core.cache.advice import Advice, advise
 from cmt_lsp.core.cache.evidence import FIRST, CachedTurn
+from cmt_lsp.core.cache.keeping import kept_warm
 from cmt_lsp.core.cache.stats import stats_of
+from cmt_lsp.core.cache.suggestion import Case, Suggestion
 from cmt_lsp.core.cache.switch import Prefix, losing_nano, switch_to
 from cmt_lsp.core.cache.warmth import Warmth, warmth_of
 
@@ -217,6 +220,51 @@ def test_pauses_within_an_hour_are_worth_an_hour_less_its_dearer_writes() -> Non
 def test_an_hour_is_not_suggested_where_it_is_set_or_where_pauses_are_longer() -> None:
     assert advise(Case(late_turns(0, 20, 40), wish="1h")).suggestions == ()
     assert advise(Case(late_turns(0, 61, 122))).suggestions == ()
+
+
+def test_sessions_that_begin_alike_within_an_hour_are_worth_reading_their_instructions() -> None:
+    """Three sessions of one question, 20 minutes apart: the instructions are written for an hour once and read twice."""
+    prompt = "Follow the rule. " * 3_800
+    size = estimate_tokens(len(prompt))
+    turns = tuple(
+        turn(20 * n, written=20_000, state="miss", cause=FIRST, session=name) for n, name in enumerate("abc")
+    )
+    value = 60_000 * WRITE - (60_000 * HOUR - 2 * size * (HOUR - READ))
+
+    found = only(advise(Case(turns, system_prompts=dict.fromkeys("abc", prompt))))
+
+    assert 18_000 < size < 20_000
+    assert (found.rule, found.turns, found.value_nano) == ("lifetime", 2, value)
+    assert found.sentence.startswith("2 sessions began so long after another")
+    assert advise(Case(turns)).suggestions == (), "without instructions they share nothing"
+
+
+def test_pauses_of_six_minutes_are_worth_one_refresh_each() -> None:
+    """The first refresh after a question writes its answer of 100 tokens, too; the last one helps nobody."""
+    turns = late_turns(0, 6, 12, 18, tokens=100_000)
+    saved = 3 * (100_000 + 100) * (WRITE - READ)
+    spent = 4 * (100_000 * READ + 100 * WRITE)
+
+    found = only(advise(Case(turns)))
+
+    assert (found.rule, found.turns, found.value_nano) == ("keep-warm", 3, saved - spent)
+    assert found.act is not None
+    assert found.act.setting == "keepWarm = 5"
+    assert "4 refreshes" in found.sentence
+
+
+def test_of_an_hour_and_keeping_warm_only_the_better_one_is_suggested() -> None:
+    assert [
+        one.rule for one in advise(Case(late_turns(0, 6, 12, 18, tokens=100_000), keep_warm=5)).suggestions
+    ] == ["lifetime"]
+    assert only(advise(Case(late_turns(0, 20, 40)))).rule == "lifetime"
+
+
+def test_keeping_warm_is_not_suggested_where_nobody_comes_back_within_minutes() -> None:
+    kept = kept_warm([late_turns(0, 61, 122, tokens=100_000)], 5)
+
+    assert (kept.questions, kept.saved_nano, kept.refreshes) == (0, 0, 3)
+    assert kept.value_nano < 0
 
 
 def test_an_hour_that_nobody_needed_is_worth_its_dearer_writes() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.cache.advice import Suggestion
+from cmt_lsp.core.cache.suggestion import Suggestion
 from cmt_lsp.core.cache.warmth import Warmth
 from cmt_lsp.core.settings import Settings
 from cmt_lsp.server import wire

@@ -78,8 +78,8 @@ def replayed(steps: Iterable[Step], lifetime: Lifetime | None) -> int:
     for step in steps:
         used = usage_under(step, lifetime, warm=step.at < warm_until)
         cost += prompt_nano(step.row, used)
-        if lifetime is not None:
-            warm_until = step.at + SECONDS[lifetime] if step.cached else -inf
+        if lifetime is not None and step.cached:
+            warm_until = step.at + SECONDS[lifetime]
     return cost
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import transcripts
-from cmt_lsp.core.cache.advice import Case, advise
+from cmt_lsp.core.cache.advice import advise
 from cmt_lsp.core.cache.evidence import by_session, seen
 from cmt_lsp.core.cache.stats import stats_of
+from cmt_lsp.core.cache.suggestion import Case
 from cmt_lsp.core.cache.switch import Prefix
 from cmt_lsp.core.cache.warmth import warmth_of
 from cmt_lsp.core.history import prefix_digest
@@ -109,7 +110,9 @@ class CacheReport:
         records = await self._records({turn.session_id for turn in turns})
         prompts = {key: record.system_prompt for key, record in records.items() if record.system_prompt}
         settings = self._settings()
-        case = Case(turns, settings.prompt_caching, settings.prompt_cache, system_prompts=prompts)
+        case = Case(
+            turns, settings.prompt_caching, settings.prompt_cache, settings.keep_warm, system_prompts=prompts
+        )
         return Told(advise(case), len(turns))
 
     async def warmth(self, session_id: str) -> Warmth | None:

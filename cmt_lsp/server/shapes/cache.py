@@ -9,10 +9,10 @@ from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.values import moment
 
 if TYPE_CHECKING:
-    from cmt_lsp.core.cache.advice import Act, Suggestion
     from cmt_lsp.core.cache.evidence import CachedTurn
     from cmt_lsp.core.cache.report import Report, Scope, Told
     from cmt_lsp.core.cache.stats import CacheStats
+    from cmt_lsp.core.cache.suggestion import Act, Suggestion
     from cmt_lsp.core.cache.warmth import Warmth
 
 
