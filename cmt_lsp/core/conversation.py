@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _ADAPTIVE = ("adaptive", "adaptive-always")
 _NAME_LENGTH = 60
+_RECALLED_TURNS = 32
+"""The last turns, by which a resumed session knows what its models left in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,14 @@ class ConversationManager:
     @property
     def last_sent(self) -> SentPrompt | None:
         """What the session's last request left in the prompt cache, in whichever window it was asked."""
-        kept = [turn.sent for turn in self.loaded if turn.sent is not None]
+        return self._kept[-1] if self._kept else None
+
+    @property
+    def _kept(self) -> list[SentPrompt]:
+        """What its last requests left there, the newest one last."""
+        kept = [turn.sent for turn in self.loaded[-_RECALLED_TURNS:] if turn.sent is not None]
         kept += [self._warmed] if self._warmed is not None else []
-        return max(kept, key=lambda sent: sent.sent_at, default=None)
+        return sorted(kept, key=lambda sent: sent.sent_at)
 
     def plan(
         self,
@@ -154,12 +161,14 @@ class ConversationManager:
         )
 
     def _recall(self, cache: CacheManager) -> SentPrompt | None:
-        """Tell the cache what the last request left there, where another process or window sent it."""
-        sent = self.last_sent
-        if sent is not None and sent.sent_at > self._recalled:
-            cache.recall(sent)
-            self._recalled = sent.sent_at
-        return sent
+        """Tell the cache what each model's last request left there, where another process or window sent it."""
+        kept = self._kept
+        for sent in {sent.fingerprint.model: sent for sent in kept}.values():
+            if sent.sent_at > self._recalled:
+                cache.recall(sent)
+        if kept:
+            self._recalled = max(self._recalled, kept[-1].sent_at)
+        return kept[-1] if kept else None
 
     @property
     def head(self) -> str | None:

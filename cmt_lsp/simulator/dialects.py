@@ -29,6 +29,7 @@ class Dialect:
     count_tokens: bool = True
     batches: bool = True
     diagnostics: Literal["known", "ignored", "refused"] = "known"
+    """`refused`: it passes on answers that have the field, and takes no request with it."""
     models: Literal["service", "openai"] = "service"
     error_bodies: bool = True
     statuses: Mapping[int, int] | None = None

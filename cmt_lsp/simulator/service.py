@@ -152,7 +152,7 @@ class Service:
             "stop_reason": spoken.stop_reason, "stop_sequence": spoken.stop_sequence,
             "stop_details": answer.stop_details, "usage": usage, "container": None,
         }  # fmt: skip
-        if self.dialect.diagnostics == "known":
+        if self.dialect.diagnostics != "ignored":
             scripted = asked and answer.miss_reason and {"cache_miss_reason": {"type": answer.miss_reason}}
             told = scripted or self._fingerprints.diagnose(asked, turn.prompt, turn.use.read)
             message["diagnostics"] = told

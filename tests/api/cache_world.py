@@ -62,6 +62,8 @@ class World:
     def __init__(self, *, hours: bool = True) -> None:
         self.clock = Clock()
         self.hours = hours
+        self.further: dict[str, Any] = {}
+        """More fields of the requests."""
         self.manager = CacheManager(self.clock, hours=hours)
         self.cache = PromptCache(self.clock)
 
@@ -77,6 +79,7 @@ class World:
         plan = self.plan(chat, **wishes)
         expected, _ = self.manager.expected(plan)
         body = {"model": chat.model, "max_tokens": 100, "messages": list(plan.messages)}
+        body |= self.further
         if plan.system:
             body["system"] = list(plan.system)
         body = json.loads(json.dumps(body))

@@ -366,6 +366,25 @@ def test_an_endpoint_that_shows_the_field_is_asked_from_then_on(make_room: Calla
     assert named == [r.message_id for r in room.sim.requests if r.path == "/v1/messages"][:2]
 
 
+def test_an_endpoint_that_refuses_the_field_loses_no_turn_and_is_not_asked_again(
+    make_room: Callable[..., Room],
+) -> None:
+    """The refused attempt is booked and free; a real refusal still is one."""
+    room = make_room(replace(STRICT, diagnostics="refused"))
+    session = room.begun()
+    assert told(room.ask(session)) == ("hit", None)
+    assert diagnosed(room.sim) == [False, True, False, False]
+    turns = room.window.turns(session)
+    booked = room.window.result("cmt/usage", {"scope": "session", "id": session})["totals"]
+    assert booked["cost"]["nanoUsd"] == sum(turn["cost"]["nanoUsd"] for turn in turns)
+    assert booked["usage"]["totalInputTokens"] == sum(turn["usage"]["totalInputTokens"] for turn in turns)
+    room.sim.fail_next(Fault.status(400))
+    assert (
+        room.window.refused("cmt/chat", {"text": "x", "sessionId": session})["data"]["kind"]
+        == "invalid_request"
+    )
+
+
 def test_an_endpoint_that_ignores_the_field_is_never_asked(make_room: Callable[..., Room]) -> None:
     room = make_room(replace(STRICT, diagnostics="ignored"))
     room.begun()

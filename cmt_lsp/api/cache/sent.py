@@ -6,7 +6,7 @@ A window that resumes a session knows by it why its first question missed the ca
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.cache.entries import Entry
@@ -39,9 +39,16 @@ def sent_prompt(
     message_id: str | None = None,
     entries: tuple[tuple[str, Entry], ...] = (),
 ) -> SentPrompt:
-    """What to keep of an answered request, to explain the cache of the next one."""
+    """What to keep of an answered request, to explain the cache of the next one.
+
+    Of one that only warmed the cache, all but what stood in for a question.
+    """
     cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-    return SentPrompt(plan.fingerprint, cached, plan.planned_at, verdict.expires_at, message_id, entries)
+    fingerprint = plan.fingerprint
+    if plan.warming:
+        before = fingerprint.messages - 1
+        fingerprint = replace(fingerprint, history=plan.history_after(before), messages=before)
+    return SentPrompt(fingerprint, cached, plan.planned_at, verdict.expires_at, message_id, entries)
 
 
 def sent_to_json(sent: SentPrompt | None) -> str | None:

@@ -29,6 +29,8 @@ _TOLD = {
 """The endpoint's own words for a miss, in ours; its others tell nothing."""
 _SIZE_DOUBT = 0.05
 """How far the expected size of an entry may be from its true one."""
+_FORGOTTEN = 0.5
+"""Below this share of what was expected, the endpoint forgot some; above it, an entry was only sized wrongly."""
 _IN_MESSAGES = (
     "settings changed",
     "pinned context changed",
@@ -83,7 +85,7 @@ def judge(
     there = _was_there(usage, plan, previous)
     hit = read >= there * (1 - _SIZE_DOUBT) and read >= (previous.cached_tokens if previous else 0)
     state: CacheState = "miss" if not read else "hit" if hit else "partial"
-    own = None if state == "hit" else _cause(plan, previous)
+    own = None if state == "hit" else _cause(plan, previous, read)
     cause, told_cause = explained(own, told)
     return CacheVerdict(
         state=state,
@@ -206,8 +208,13 @@ def _nothing_cached(model: Model | None, usage: Usage, plan: PlannedPrompt) -> C
     return verdict("miss", "the endpoint reports no caching")
 
 
-def _cause(plan: PlannedPrompt, previous: SentPrompt | None) -> str:
-    """The first segment that differs from the earlier request, else its age."""
+def _cause(plan: PlannedPrompt, previous: SentPrompt | None, read: int) -> str:
+    """The first segment that differs from the earlier request, else its age; unknown where the endpoint forgot.
+
+    What is expected is foreseen with all that changed: if even most of that was not there, no change is to blame.
+    """
+    if read < plan.expected_read * _FORGOTTEN:
+        return "unknown"
     if previous is None:
         return _without_previous(plan)
     if previous.cached_tokens == 0:
@@ -221,9 +228,7 @@ def _cause(plan: PlannedPrompt, previous: SentPrompt | None) -> str:
 
 
 def _without_previous(plan: PlannedPrompt) -> str:
-    """The cause where no earlier request of the session is known; what others left may have been expected all the same."""
-    if plan.expected_read:
-        return "unknown"
+    """The cause where no earlier request of the session is known."""
     first = plan.fingerprint.messages == 1
     return "first request in this session" if first else "nothing is known of the session's earlier requests"
 
