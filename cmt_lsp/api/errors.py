@@ -142,6 +142,12 @@ class BadImageError(CmtError):
     kind = "bad_image"
 
 
+class NoPictureError(CmtError):
+    """The screen or the clipboard gave no picture: no tool, nothing chosen, nothing copied, or the tool failed."""
+
+    kind = "no_picture"
+
+
 class BadParamsError(CmtError):
     """A parameter is wrong; the message names the field."""
 
