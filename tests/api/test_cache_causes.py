@@ -232,6 +232,7 @@ def test_what_was_warmed_is_no_changed_history() -> None:
     manager = told.world.manager
     verdict = manager.verdict(find_model(MODEL), answered.usage, answered.plan, told.previous)
     told.previous = manager.sent(answered.plan, answered.usage, verdict, None)
+    told.world.manager = CacheManager(told.world.clock)  # knows only what is compared
     told.world.cache.clear()
     assert told.ask().cause == "unknown"
 
@@ -373,4 +374,13 @@ def test_an_absurd_count_does_not_keep_the_next_prompt_from_being_marked() -> No
     told = begun()
     plan = told.world.plan(told.chat)
     told.world.manager.remember(plan, Usage(3))
+    told.chat.system, told.chat.pinned = f"new {LONG}", []
     assert told.world.plan(told.chat).breakpoints
+
+
+def test_an_entry_that_was_sized_a_little_too_large_is_read_whole() -> None:
+    told = Told()
+    told.chat.asked = [text("q")]
+    plan = replace(told.world.plan(told.chat), expected_read=5100)
+    verdict = judge(find_model(MODEL), Usage(100, cache_read_input_tokens=5000), plan)
+    assert (verdict.state, verdict.cause, verdict.lost_nano) == ("hit", None, 0)

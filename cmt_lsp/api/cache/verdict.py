@@ -221,8 +221,7 @@ def _cause(plan: PlannedPrompt, previous: SentPrompt | None, read: int) -> str:
         return "the earlier request cached nothing"
     if named := _changed_segment(plan, previous):
         return named
-    kept_warm = plan.expected_read >= previous.cached_tokens * (1 - _SIZE_DOUBT)
-    if previous.expires_at is not None and plan.planned_at >= previous.expires_at and not kept_warm:
+    if previous.expires_at is not None and plan.planned_at >= previous.expires_at:
         return f"expired (idle {plan.planned_at - previous.sent_at:.0f} s)"
     return "unknown"
 
