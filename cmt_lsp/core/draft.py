@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import limits_of, resolve_model
 from cmt_lsp.api.surrogates import is_whole, mend
-from cmt_lsp.core.context import context_blocks
+from cmt_lsp.core.context.blocks import context_blocks, cut_notice
 from cmt_lsp.core.settings import OPTIONS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.cache.choice import Wish
     from cmt_lsp.api.models import Model, ResolvedModel
-    from cmt_lsp.core.context import Block
+    from cmt_lsp.core.context.items import Block
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import ImageSource, TurnRequest
@@ -121,9 +121,4 @@ def _supported(effort: str | None, model: Model | None, *, asked: bool) -> tuple
 
 def _text_notices(text: str, blocks: list[Block]) -> list[str]:
     notices = [] if is_whole(text) else ["Broken characters in the question were replaced by U+FFFD."]
-    notices += [
-        f"{block.origin}: the last {block.cut_lines} lines were left out to keep within the limit."
-        for block in blocks
-        if block.cut_lines
-    ]
-    return notices
+    return notices + [cut_notice(block) for block in blocks if block.cut_lines]

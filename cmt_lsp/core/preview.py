@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cmt_lsp.core.context import Block
+from cmt_lsp.core.context.items import Block
 from cmt_lsp.core.history import content_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cmt_lsp.core.context import BlockKind
+    from cmt_lsp.core.context.items import BlockKind
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.draft import Draft
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
-    from cmt_lsp.core.context import Block
+    from cmt_lsp.core.context.items import Block
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.images import AnyImage
     from cmt_lsp.core.question import Question

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.api.vision_handler import ImageContent
-    from cmt_lsp.core.context import ContextItem
+    from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.core.money.prediction import Prediction, PredictionError
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]

@@ -29,7 +29,7 @@ from cmt_lsp.api.errors import (
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core import transcripts as transcripts_module
 from cmt_lsp.core.compare.comparison import Comparison
-from cmt_lsp.core.context import NamedText
+from cmt_lsp.core.context.items import NamedText
 from cmt_lsp.core.storage.store_thread import Store
 from cmt_lsp.core.turn import AnswerText, ImageSource, Retry, TurnRequest, TurnResult, TurnStarted
 from cmt_lsp.simulator import Answer, Fault, Simulator

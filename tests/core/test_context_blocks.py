@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmt_lsp.api.errors import BlockedFileError
-from cmt_lsp.core.context import Diagnostic, Diagnostics, NamedText, Selection, WholeFile, context_blocks
+from cmt_lsp.core.context.blocks import context_blocks
+from cmt_lsp.core.context.items import Diagnostic, Diagnostics, NamedText, Selection, WholeFile
 from cmt_lsp.core.files import FILE_LIMIT, read_file
 
 SELECTION = Selection(

@@ -24,7 +24,7 @@ from cmt_lsp.api.errors import (
     UnknownTurnError,
 )
 from cmt_lsp.core import APISessionManager
-from cmt_lsp.core.context import NamedText, WholeFile
+from cmt_lsp.core.context.items import NamedText, WholeFile
 from cmt_lsp.core.images import image_sources
 from cmt_lsp.core.records import TurnRecord
 from cmt_lsp.core.shelf import SessionShelf

@@ -13,7 +13,7 @@ from cmt_lsp.server.shapes.money import prediction_shape
 from cmt_lsp.server.window.attachments import context_items, local_path
 
 if TYPE_CHECKING:
-    from cmt_lsp.core.context import Block
+    from cmt_lsp.core.context.items import Block
     from cmt_lsp.core.turn import Turn
     from cmt_lsp.server.rpc.table import Caller
     from cmt_lsp.server.window.window import Listener, Window

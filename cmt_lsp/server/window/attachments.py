@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from lsprotocol import types
 
 from cmt_lsp.api.errors import BadParamsError, BlockedFileError
-from cmt_lsp.core import context
+from cmt_lsp.core.context import items as context
 from cmt_lsp.core.files import read_file
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.documents import OpenDocument

@@ -12,7 +12,7 @@ import pytest
 from watched_window import Clock, Window, window
 from workload import Turn, conversations
 
-from cmt_lsp.core.context import NamedText
+from cmt_lsp.core.context.items import NamedText
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.prediction import Prediction
 from cmt_lsp.core.money.prediction import calibration as calibrated

@@ -1,0 +1,1 @@
+"""What the model sees of code, files and diagnostics, and what of it stays pinned to a session."""
