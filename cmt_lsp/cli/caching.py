@@ -27,7 +27,7 @@ def _advice(options: Namespace) -> int:
 def _warm(options: Namespace) -> int:
     from cmt_lsp.terminal.cache.command import warm
 
-    return warm(options.which, as_json=options.json)
+    return warm(options.which, dry_run=options.dry_run, as_json=options.json)
 
 
 def add_cache(commands: _SubParsersAction[ArgumentParser]) -> None:
@@ -38,6 +38,7 @@ def add_cache(commands: _SubParsersAction[ArgumentParser]) -> None:
     advice = command(verbs, "advice", "what would have cost less, in dollars, and how to do it")
     advice.add_argument("--apply", type=positive, metavar="N", help="do what the Nth suggestion says")
     warm = command(verbs, "warm", "have a session's next question read what it would write; costs money")
+    warm.add_argument("--dry-run", action="store_true", help="say what it would cost, send nothing")
     for verb, run in ((stats, _stats), (advice, _advice), (warm, _warm)):
         verb.add_argument("which", nargs="?", metavar="ID|NAME", help=_WHICH[verb is warm])
         verb.add_argument("--json", action="store_true", help="print the answer as JSON")

@@ -109,7 +109,7 @@ def test_the_loss_of_a_model_without_a_price_is_unknown_and_not_zero() -> None:
 
 
 def test_what_is_warm_goes_cold_at_its_last_moment_and_costs_writing_instead_of_reading() -> None:
-    warmth = warmth_of([turn(0, read=9_000, written=1_000)], MODEL, "p", BEGIN)
+    warmth = warmth_of("s", [turn(0, read=9_000, written=1_000)], MODEL, "p", BEGIN)
 
     assert warmth is not None
     assert warmth.tokens == 10_000
@@ -121,18 +121,19 @@ def test_what_is_warm_goes_cold_at_its_last_moment_and_costs_writing_instead_of_
 def test_what_was_cached_under_another_model_or_system_prompt_is_not_warm() -> None:
     turns = [turn(0, read=9_000, written=1_000)]
 
-    assert warmth_of(turns, OTHER, "p", BEGIN) is None
-    assert warmth_of(turns, MODEL, "another", BEGIN) is None
+    assert warmth_of("s", turns, OTHER, "p", BEGIN) is None
+    assert warmth_of("s", turns, MODEL, "another", BEGIN) is None
 
 
 def test_a_request_that_only_kept_the_cache_warm_counts() -> None:
     fingerprint = Fingerprint(MODEL, "", "", "", "", pictures=False, history="", messages=3)
     sent = SentPrompt(fingerprint, 12_000, BEGIN + 270, BEGIN + 570)
 
-    warmth = warmth_of([turn(0, read=9_000, written=1_000)], MODEL, "p", BEGIN, sent)
+    warmth = warmth_of("s", [turn(0, read=9_000, written=1_000)], MODEL, "p", BEGIN, sent)
 
     assert warmth is not None
     assert (warmth.tokens, warmth.expires_at) == (12_000, BEGIN + 570)
+    assert warmth_of("s", [], MODEL, "p", BEGIN, sent) == warmth, "and before the first question, too"
 
 
 # --- advice

@@ -142,7 +142,8 @@ class CacheReport:
     def _warmth(self, record: SessionRecord, turns: Sequence[CachedTurn]) -> Warmth | None:
         prefix = prefix_digest(record.model, record.system_prompt, record.history_from)
         known = self._shelf.in_memory(record.id)
-        return warmth_of(turns, record.model, prefix, self._clock(), known.last_sent if known else None)
+        sent = known.last_sent if known else None
+        return warmth_of(record.id, turns, record.model, prefix, self._clock(), sent)
 
     async def _turns(self, scope: Scope, session_id: str | None) -> tuple[CachedTurn, ...]:
         if scope == "session":

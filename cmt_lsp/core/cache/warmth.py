@@ -33,20 +33,31 @@ class Warmth:
 
 
 def warmth_of(
-    turns: Sequence[CachedTurn], model: str, prefix: str, now: float, last_sent: SentPrompt | None = None
+    session_id: str,
+    turns: Sequence[CachedTurn],
+    model: str,
+    prefix: str,
+    now: float,
+    last_sent: SentPrompt | None = None,
 ) -> Warmth | None:
     """The warmth of a session under a model, by its last turn that was cached there; None where none was.
 
     `prefix` names what stands before the turns now: what was cached under another one can no longer be read. `last_sent`
-    is what this process knows of the session's last request, which may be a later one that only kept the cache warm.
+    is what this process knows of the session's last request, which may be a later one that only warmed the cache, even
+    before the first turn.
     """
     own = [turn for turn in turns if turn.model == model and turn.cache.expires_at is not None]
-    if not own or own[-1].prefix != prefix:
+    if turns and (not own or own[-1].prefix != prefix):
         return None
-    last = own[-1]
-    tokens, expires_at = last.cached_tokens, last.cache.expires_at or 0.0
+    tokens, expires_at, total = 0, 0.0, 0
+    if own:
+        last = own[-1]
+        tokens, expires_at = last.cached_tokens, last.cache.expires_at or 0.0
+        total = last.usage.total_input_tokens
     if last_sent is not None and last_sent.expires_at is not None and last_sent.fingerprint.model == model:
         tokens, expires_at = max(tokens, last_sent.cached_tokens), max(expires_at, last_sent.expires_at)
-    row = price_in_force(model, datetime.fromtimestamp(now, UTC), last.usage.total_input_tokens)
+    if not tokens:
+        return None
+    row = price_in_force(model, datetime.fromtimestamp(now, UTC), max(total, tokens))
     cold_cost = None if row is None else tokens * (row.write_5m - row.read)
-    return Warmth(last.session_id, model, tokens, expires_at, cold_cost)
+    return Warmth(session_id, model, tokens, expires_at, cold_cost)

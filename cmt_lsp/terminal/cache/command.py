@@ -14,6 +14,8 @@ from cmt_lsp.terminal.sessions import find_session
 from cmt_lsp.terminal.tables import console, run_in_window
 from cmt_lsp.terminal.window import Window
 
+WELL = ("warmed", "refreshed", "already-warm", "priced", "nothing-to-warm")
+"""How warming ends where nothing went wrong."""
 NOTHING_YET = 'No question was answered yet. `cmt-lsp ask "..." --session NAME` begins a session.'
 
 
@@ -92,17 +94,19 @@ async def _apply(window: Window, suggestion: Mapping[str, Any]) -> None:
         raise TroubleError("No command does this.", hint=one_line(suggestion["text"]))
 
 
-def warm(which: str | None, *, as_json: bool, command: Sequence[str] | None = None) -> int:
-    """Put a session's prefix into the cache, or keep it there; the exit code."""
+def warm(which: str | None, *, dry_run: bool, as_json: bool, command: Sequence[str] | None = None) -> int:
+    """Write a session's prefix into the cache, or say what that would cost; the exit code."""
 
     async def talk(window: Window) -> int:
         session = await _last_session(window) if which is None else await find_session(window, which)
-        done = await window.ask("cmt/cache/warm", {"sessionId": session["id"]})
+        done = await window.ask("cmt/cache/warm", {"sessionId": session["id"], "dryRun": dry_run})
         if as_json:
             _print_json(done)
         else:
             sys.stdout.write(f"{one_line(session['name'])}: {warm_line(done)}\n")
-        return 0
+            for notice in done.get("notices") or []:
+                sys.stdout.write(f"note: {one_line(notice)}\n")
+        return 0 if done["state"] in WELL else 1
 
     return run_in_window(talk, command)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STATES = {
-    "hit": "hit",
+    "hit": "read",
     "partial": "partly",
     "miss": "missed",
     "belowMinimum": "too short",
@@ -112,11 +112,15 @@ def _ways(number: int, suggestion: Mapping[str, Any], which: str | None) -> Iter
 
 
 def warm_line(done: Mapping[str, Any]) -> str:
-    """What warming a session did, in one line."""
-    until = f", warm until {_clock(done['expiresAt'])}" if done.get("expiresAt") else ""
-    cost = f", {one_line(done['cost']['display'])}" if done.get("cost") else ""
-    reason = f": {one_line(done['reason'])}" if done.get("reason") else ""
-    return f"{one_line(done.get('state', 'done')).replace('-', ' ')}{until}{cost}{reason}"
+    """What warming a session did, what it cost, and until when it is warm; in one line."""
+    facts = [one_line(done["reason"])]
+    if done["writtenTokens"] or done["readTokens"]:
+        facts.append(
+            f"{tokens(done['writtenTokens'])} written, {tokens(done['readTokens'])} read, {one_line(done['cost']['display'])}."
+        )
+    if done.get("expiresAt"):
+        facts.append(f"Warm until {_clock(done['expiresAt'])}.")
+    return " ".join(facts)
 
 
 def _clock(moment: str) -> str:
