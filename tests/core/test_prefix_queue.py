@@ -17,7 +17,7 @@ from cmt_lsp.api.request import MessageRequest
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.conversation import PlannedTurn
-from cmt_lsp.core.turn import TurnRequest, Waiting
+from cmt_lsp.core.turn import Retry, TurnRequest, Waiting
 from cmt_lsp.core.warming.prefix_queue import LONGEST_SECONDS, PrefixQueue, Waited, best_prospect
 from cmt_lsp.simulator import Fault, Simulator
 
@@ -298,6 +298,20 @@ async def test_the_models_of_a_comparison_do_not_wait_for_each_other(
     rows = await running.rows()
 
     assert [row.timing.shared_wait_ms for row in rows] == [0, 0]
+
+
+async def test_nobody_waits_for_a_request_that_is_between_two_attempts(
+    manager: APISessionManager, simulator: Simulator
+) -> None:
+    first, second = [await new_session(manager, system_prompt=LONG) for _ in range(2)]
+    simulator.fail_next(Fault.status(529, retry_after=1.0))
+    writer, heard = start(manager, first, "one")
+    reader, _ = start(manager, second, "two")
+    await heard.heard(Retry)
+    await reader.result()
+
+    assert len(simulator.requests) == 2, "the second request did not wait for the first one's next attempt"
+    assert (await writer.result()).usage.cache_read_input_tokens > 10_000
 
 
 async def test_a_failed_writer_leaves_the_next_one_to_write(

@@ -18,7 +18,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.settings import Settings, resolve
 from cmt_lsp.core.warming.decision import MARGIN_SECONDS, Prefix, Watch, next_step, state_after
-from cmt_lsp.core.warming.keeper import KeepState
+from cmt_lsp.core.warming.keeper import Keeper, KeepState
 from cmt_lsp.core.warming.warmer import WarmResult
 from cmt_lsp.simulator import Fault, Simulator, simulator_in_thread
 
@@ -306,13 +306,15 @@ async def test_an_endpoint_that_refuses_is_not_asked_again(desk: Desk) -> None:
 
 
 async def test_a_service_that_forgot_ends_it_after_one_refresh(desk: Desk) -> None:
-    """What was read comes back as written anew: it is warm again, and was paid for once."""
+    """What should be read was written anew: it is warm again, but a service that forgets must not be paid each time."""
     session = await new_session(desk.manager, system_prompt=LONG)
     await ask(desk.manager, session)
     desk.simulator.cache._entries.clear()
     await desk.pass_by(290)
 
-    assert desk.warmings == 1
+    assert desk.told[-1].state == "stopped"
+    assert "dropped" in (desk.told[-1].reason or "")
+    assert desk.told[-1].spent_nano > 0
     assert (await ask(desk.manager, session, "more")).usage.cache_read_input_tokens > 5000
 
 
@@ -358,7 +360,63 @@ async def test_an_editor_that_is_gone_is_not_waited_for(desk: Desk) -> None:
     assert desk.days.due == []
 
 
+async def test_a_refresh_that_does_not_prolong_is_the_last_one() -> None:
+    """An endpoint whose counts do not fit what is known must not be asked again and again without a pause."""
+    asked: list[str] = []
+
+    async def refresh(session_id: str) -> WarmResult:
+        asked.append(session_id)
+        return WarmResult(session_id, PREFIX.model, "refreshed", "", usage=Usage(1, 0, 0, 20_000, 0))
+
+    told: list[KeepState] = []
+    days = Days(DUE)
+    keeper = Keeper(lambda _: PREFIX, refresh, lambda: 10, days, days.alarm)
+    keeper.tell = told.append
+    assert keeper.typed("s") is None
+    async with asyncio.timeout(5):
+        await asyncio.gather(*keeper._tasks.values())
+
+    assert asked == ["s"]
+    assert told[-1].state == "stopped"
+    assert "prolong" in (told[-1].reason or "")
+
+
+async def test_typing_while_a_refresh_is_on_its_way_starts_no_second_one() -> None:
+    asked: list[str] = []
+    gate = asyncio.Event()
+
+    async def refresh(session_id: str) -> WarmResult:
+        asked.append(session_id)
+        await gate.wait()
+        return WarmResult(session_id, PREFIX.model, "cancelled", "Stopped.")
+
+    days = Days(DUE)
+    keeper = Keeper(lambda _: PREFIX, refresh, lambda: 10, days, days.alarm)
+    keeper.typed("s")
+    tasks = list(keeper._tasks.values())
+    await asyncio.sleep(0)
+    keeper.typed("s")
+    keeper.review()
+    gate.set()
+    await asyncio.gather(*tasks)
+
+    assert asked == ["s"]
+    assert keeper._tasks == {}
+
+
 # On demand
+
+
+async def test_a_miss_after_warming_is_not_taken_for_a_changed_history(desk: Desk) -> None:
+    session = await new_session(desk.manager, system_prompt=LONG)
+    await ask(desk.manager, session)
+    desk.days.now += 200
+    await desk.warm(session)
+    desk.simulator.cache._entries.clear()
+    missed = await ask(desk.manager, session, "and then?")
+
+    assert missed.cache.state == "miss"
+    assert "changed" not in (missed.cache.cause or "")
 
 
 async def test_the_history_is_warmed_up_to_its_last_answer(desk: Desk) -> None:

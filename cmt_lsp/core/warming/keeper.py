@@ -170,6 +170,8 @@ class Keeper:
             self._watches[session_id] = replace(watch, refreshes=watch.refreshes + 1, spent_nano=spent)
         if result.state in ("refused", "not-cached"):
             self._unable[result.model] = result.reason
+        if result.state == "warmed" and not result.usage.cache_read_input_tokens:
+            return "the endpoint had dropped it before its time"  # or each refresh might pay for writing all of it
         return None if result.state in ("refreshed", "warmed", "already-warm") else result.reason
 
     def _tell(self, session_id: str, watch: Watch, state: KeepState) -> None:

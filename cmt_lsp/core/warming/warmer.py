@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cmt_lsp.api.cache_manager import CacheManager
-    from cmt_lsp.api.stream import Message
     from cmt_lsp.core.asking import Asking
     from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
@@ -186,17 +185,21 @@ class Warmer:
             )
         elif ending.message is not None and asking.flight.plan is not None:
             warm.answered = ending.message.usage
-            self._note(warm, asking.flight.plan, ending.message)
+            self._note(warm, asking.flight.plan, ending.message.usage)
         self._settling.settle(asking.turn, _settled(asking))
 
-    def _note(self, warm: Warm, plan: PlannedTurn, message: Message) -> None:
-        """What the session's next question will find, without the message that only stood in for it."""
-        prompt, usage = plan.prompt, message.usage
+    def _note(self, warm: Warm, plan: PlannedTurn, usage: Usage) -> None:
+        """What the session's next question will find, without the message that only stood in for it.
+
+        The endpoint is not asked to compare with this request, whose last message is in no other.
+        """
+        prompt, previous = plan.prompt, plan.previous
         warm.expires_at = self._cache.warmth(prompt)[1]
-        messages = prompt.fingerprint.messages - 1
-        history = prompt.history_after(messages)
-        sent = self._cache.sent(prompt, usage, judge(plan.model, usage, prompt, plan.previous), message.id)
+        verdict = judge(plan.model, usage, prompt, previous)
+        sent = self._cache.sent(prompt, usage, verdict, previous.message_id if previous else None)
         if sent is not None:
+            messages = sent.fingerprint.messages - 1
+            history = prompt.history_after(messages)
             fingerprint = replace(sent.fingerprint, history=history, messages=messages)
             warm.asking.conversation.note_warm(replace(sent, fingerprint=fingerprint))
 
