@@ -180,6 +180,11 @@ class Turn:
         """True once `result` answers without waiting."""
         return self._done.done()
 
+    @property
+    def failed(self) -> bool:
+        """True once the turn has ended with an error."""
+        return self._done.done() and self._done.exception() is not None
+
     def when_settled(self, then: Callable[[], None]) -> None:
         """Call `then` on the loop once the turn has ended, however it does."""
         self._done.add_done_callback(lambda _: then())

@@ -140,7 +140,11 @@ class App:
         await self._keep_watch()
 
     async def _tidy(self) -> None:
-        """Give back what a killed window held for a batch that it never sent."""
+        """Remove the pictures that a killed window left, and give back what it held for a batch that it never sent."""
+        from cmt_lsp.core.screen.drop import sweep
+        from cmt_lsp.core.storage.state_dir import find_state_dir
+
+        await asyncio.to_thread(sweep, find_state_dir(os.environ))
         try:
             await self.manager.batches.tidy()
         except CmtError as error:

@@ -109,11 +109,13 @@ class _Ear(asyncio.SubprocessProtocol):
 
 async def _end(transport: asyncio.SubprocessTransport, ear: _Ear) -> None:
     """Leave nothing running: the tool, and on POSIX all that it started."""
-    if transport.get_returncode() is None:
-        _kill(transport)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ear.exited.wait(), KILL_SECONDS)
-    transport.close()
+    try:
+        if transport.get_returncode() is None:
+            _kill(transport)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ear.exited.wait(), KILL_SECONDS)
+    finally:
+        transport.close()
 
 
 def _kill(transport: asyncio.SubprocessTransport) -> None:

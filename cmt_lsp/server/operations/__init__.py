@@ -29,6 +29,8 @@ METHODS = (
     "cmt/batch/status",
     "cmt/batch/results",
     "cmt/batch/cancel",
+    "cmt/screenshot/take",
+    "cmt/image/clipboard",
     "cmt/models",
     "cmt/auth/set",
     "cmt/auth/status",

@@ -27,7 +27,9 @@ async def chat(
     session_id = await window.session_for(params.session_id)
 
     async def start(emit: Listener) -> Turn:
-        return window.manager.start_turn(session_id, request, emit)
+        turn = window.manager.start_turn(session_id, request, emit)
+        turn.when_settled(lambda: window.used_pictures(turn, params.images or []))
+        return turn
 
     return await window.run_turn(caller, start, wait=waits(caller, params.wait))
 
@@ -52,7 +54,8 @@ async def cancel(window: Window, caller: Caller, params: wire.CancelParams) -> w
         for turn in window.manager.running
         if params.turn_id in (None, turn.id) and params.session_id in (None, turn.session_id)
     ]
-    return wire.CancelResult(cancelled=sum(turn.cancel("user") for turn in meant))
+    pictures = params.turn_id is None and params.session_id is None and window.stop_taking()
+    return wire.CancelResult(cancelled=sum(turn.cancel("user") for turn in meant) + pictures)
 
 
 async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wire.PreviewResult:
@@ -105,7 +108,7 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
     return TurnRequest(
         text=params.text,
         context=await context_items(window.documents, window.folders, params.context or []),
-        images=tuple(_image(index, image) for index, image in enumerate(params.images or [])),
+        images=tuple(_image(window, index, image) for index, image in enumerate(params.images or [])),
         model=params.model,
         max_tokens=params.max_tokens,
         effort=params.effort,
@@ -122,8 +125,11 @@ def override_of(asked: bool | str | None) -> str | None:
     return asked.strip() if isinstance(asked, str) else None
 
 
-def _image(index: int, image: wire.Image) -> ImageSource:
-    if (image.path is None) == (image.data is None):
-        raise BadParamsError(f"$.images[{index}] needs exactly one of path and data.")
+def _image(window: Window, index: int, image: wire.Image) -> ImageSource:
+    if [image.path, image.data, image.handle].count(None) != 2:
+        raise BadParamsError(f"$.images[{index}] needs exactly one of path, data and handle.")
+    if image.handle is not None:
+        held = window.pictures.get(image.handle)
+        return ImageSource(data=held.data, media_type=held.media_type, name=image.name or held.name)
     path = None if image.path is None else local_path(image.path, f"$.images[{index}].path")
     return ImageSource(path=path, data=image.data, media_type=image.media_type, name=image.name)

@@ -33,7 +33,7 @@ class WorkDone:
         """True once the person asked the editor to cancel."""
         self._peer = peer
         self._cancellable = cancellable
-        self._callback: Callable[[], None] | None = None
+        self._callback: Callable[[], object] | None = None
         self._ended = False
 
     def begin(self, title: str) -> None:
@@ -51,7 +51,7 @@ class WorkDone:
         self._ended = True
         self._peer.forget_progress(self.token)
 
-    def on_cancel(self, callback: Callable[[], None]) -> None:
+    def on_cancel(self, callback: Callable[[], object]) -> None:
         """Call once when the person cancels; at once when that has already happened."""
         self._callback = callback
         if self.cancelled:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from cmt_lsp.api.errors import CmtError
+from cmt_lsp.api.errors import CmtError, NoPictureError
 from cmt_lsp.core.money.attempt import Origin
+from cmt_lsp.core.screen.held import HeldPictures
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.turn import result_shape
 from cmt_lsp.server.window.audience import Audience
@@ -15,7 +17,7 @@ from cmt_lsp.server.window.batch_follower import follow_batch
 from cmt_lsp.server.window.comparison_audience import ComparisonAudience
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from cmt_lsp.core.compare.comparison import Comparison
@@ -67,6 +69,9 @@ class Window:
         self._home = home
         self.current: str | None = None
         """The session that a chat without a session id goes to."""
+        self.pictures = HeldPictures()
+        """Pictures that were taken for a question and not asked about yet."""
+        self._taking: asyncio.Task[object] | None = None
         self._making_current = asyncio.Lock()
         self._beside: set[asyncio.Task[None]] = set()
         self._followed: dict[str, asyncio.Task[None]] = {}
@@ -148,6 +153,35 @@ class Window:
         self.status.kept_is(state)
         if state.refreshes:
             self._run_beside(self.refresh_status())
+
+    @contextmanager
+    def taking(self, caller: Caller, title: str) -> Iterator[None]:
+        """In here the running task takes a picture, which `stop_taking` and the editor's progress line can give up.
+
+        There is one pointer to choose with, so that a second picture at the same time is refused.
+        """
+        if self._taking is not None:
+            raise NoPictureError("Another picture is being taken; finish that one or give it up.")
+        self._taking, token = asyncio.current_task(), caller.work_done_token
+        shown = None if token is None else caller.peer.adopt_progress(token, title, cancellable=True)
+        if shown is not None:
+            shown.on_cancel(self.stop_taking)
+        try:
+            yield
+        finally:
+            self._taking = None
+            if shown is not None:
+                shown.end()
+
+    def stop_taking(self) -> bool:
+        """Give up the picture that is being taken; false where there is none."""
+        return self._taking is not None and self._taking.cancel()
+
+    def used_pictures(self, turn: Turn, images: Sequence[wire.Image]) -> None:
+        """Let go of the held pictures among these, unless the turn failed: then they may be wanted again."""
+        for image in images:
+            if image.handle is not None and not turn.failed:
+                self.pictures.forget(image.handle)
 
     def follow_batch(self, batch_id: str, peer: Peer) -> None:
         """Look at a batch now and then until it has ended, since somebody of this window asked about it."""

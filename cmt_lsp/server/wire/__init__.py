@@ -86,6 +86,7 @@ from cmt_lsp.server.wire.parts import (
     Timing,
     Usage,
 )
+from cmt_lsp.server.wire.screen import ClipboardImageParams, HeldImage, ScreenshotParams
 from cmt_lsp.server.wire.service import (
     AuthSetParams,
     AuthStatusResult,
@@ -161,6 +162,7 @@ __all__ = [
     "CancelParams",
     "CancelResult",
     "ChatParams",
+    "ClipboardImageParams",
     "CompareAccepted",
     "CompareChooseParams",
     "CompareParams",
@@ -174,6 +176,7 @@ __all__ = [
     "Empty",
     "ErrorData",
     "FileItem",
+    "HeldImage",
     "Image",
     "Model",
     "ModelPrice",
@@ -191,6 +194,7 @@ __all__ = [
     "RetryParams",
     "RpcErrorBody",
     "RunningTurn",
+    "ScreenshotParams",
     "SelectionItem",
     "Session",
     "SessionCreateParams",

@@ -77,10 +77,11 @@ ContextItem = SelectionItem | FileItem | DiagnosticsItem | TextItem
 
 @shape
 class Image:
-    """A picture, by path (preferred) or as base64 data; exactly one of the two."""
+    """A picture, by path (preferred), as base64 data, or by the handle of one that the window holds; exactly one of them."""
 
     path: str | None = None
     data: str | None = None
+    handle: str | None = None
     media_type: str | None = None
     name: str | None = None
 
