@@ -154,6 +154,15 @@ def test_where_all_goes_well_the_reason_says_so() -> None:
     )
 
 
+def test_a_turn_of_several_attempts_is_not_priced_again() -> None:
+    """Its usage is the sum of them, and its verdict that of the last one."""
+    first, *late = late_turns(0, 20, 40)
+    doubled = replace(late[1], usage=late[1].usage + late[1].usage)
+
+    assert only(advise(Case((first, late[0], doubled)))) == only(advise(Case((first, late[0]))))
+    assert doubled.context_tokens == 20_000 + 200
+
+
 def test_without_prices_nothing_is_promised() -> None:
     unknown = turn(0, plain=10**6, state="off", model="somebodys-own")
 

@@ -44,6 +44,18 @@ class CachedTurn:
         return None if self.cache.cause is None else self.cache.cause.split(" (", 1)[0]
 
     @property
+    def was_answered_at_once(self) -> bool:
+        """Whether all that it used is its last attempt's, which the verdict is about."""
+        told = (self.cache.read_tokens, self.cache.written_tokens)
+        return told == (self.usage.cache_read_input_tokens, self.usage.cache_creation_input_tokens)
+
+    @property
+    def context_tokens(self) -> int:
+        """What the next question sends again: prompt and answer, the thinking left out."""
+        prompt = self.usage.total_input_tokens if self.was_answered_at_once else self.cached_tokens
+        return prompt + self.usage.output_tokens - (self.usage.thinking_tokens or 0)
+
+    @property
     def price(self) -> PriceRow | None:
         """The list that priced it; None where the model has no price."""
         at = datetime.fromtimestamp(self.started_at, UTC)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.models import display_usd, find_model
-from cmt_lsp.core.cache.replay import paid, replayed, steps_of
+from cmt_lsp.core.cache.replay import paid, replayable, replayed, steps_of
 from cmt_lsp.core.cache.suggestion import Act, Suggestion, questions
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def system_prompt_changes(
 
 def short_prompts(session_id: str, turns: Sequence[CachedTurn]) -> Iterator[Suggestion]:
     """Prompts under the model's minimum that would have been cheaper a little longer."""
-    short = [turn for turn in turns if turn.cache.state == "below-minimum"]
+    short = replayable(turn for turn in turns if turn.cache.state == "below-minimum")
     known = find_model(short[-1].model) if short else None
     if known is None or any(turn.model != short[-1].model for turn in short):
         return
     best, missing = 0, 0
     for padding in sorted({known.cache_minimum - turn.usage.total_input_tokens for turn in short}):
-        steps = steps_of(short, padding) if padding > 0 else None
-        if steps and (value := paid(short) - replayed(steps, "5m")) > best:
+        value = paid(short) - replayed(steps_of(short, padding), "5m")
+        if padding > 0 and value > best:
             best, missing = value, padding
     if missing:
         yield Suggestion(

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.cache.blocks import LIFETIME_5M
-from cmt_lsp.api.cache.rhythm import Rhythm
+from cmt_lsp.api.cache.rhythm import REMEMBERED, Rhythm
 from cmt_lsp.core.cache.evidence import EXPIRED
 from cmt_lsp.core.warming.decision import Prefix, Watch, next_step
 
@@ -47,7 +47,7 @@ def kept_warm(sessions: Sequence[Sequence[CachedTurn]], minutes: int) -> Kept:
         cached = [turn for turn in turns if turn.cached_tokens and not turn.cache.written_1h_tokens]
         for place, (turn, following) in enumerate(pairwise((*cached, None))):
             if turn is not None and (row := turn.price) is not None:
-                times = [earlier.started_at for earlier in cached[: place + 1]]
+                times = [earlier.started_at for earlier in cached[max(0, place + 1 - REMEMBERED) : place + 1]]
                 total = _after(total, turn, following, row, Rhythm.of_times(times).odds().soon)
     return total
 

@@ -9,7 +9,7 @@ from cmt_lsp.api.models import display_usd, find_model
 from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.cache.evidence import EXPIRED
 from cmt_lsp.core.cache.keeping import kept_warm
-from cmt_lsp.core.cache.replay import paid, replayed, steps_of
+from cmt_lsp.core.cache.replay import paid, replayable, replayed, steps_of
 from cmt_lsp.core.cache.suggestion import Act, Suggestion, questions
 
 if TYPE_CHECKING:
@@ -26,10 +26,9 @@ def caching_off(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Ite
     """What caching for five minutes would have saved on the turns that were sent without."""
     value = count = 0
     for turns in sessions.values():
-        without = [turn for turn in turns if turn.cache.state == "off"]
-        if steps := steps_of(without):
-            value += paid(without) - replayed(steps, "5m")
-            count += len(without)
+        without = replayable(turn for turn in turns if turn.cache.state == "off")
+        value += paid(without) - replayed(steps_of(without), "5m")
+        count += len(without)
     yield Suggestion(
         "caching-off",
         value,
@@ -54,10 +53,8 @@ def _lifetime(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Itera
     values: dict[Lifetime, int] = {"5m": 0, "1h": 0}
     late = hours = 0
     for turns in sessions.values():
-        cached = [turn for turn in turns if turn.cached_tokens]
-        if not (steps := steps_of(cached)):
-            continue
-        cost = paid(cached)
+        cached = replayable(turn for turn in turns if turn.cached_tokens)
+        steps, cost = steps_of(cached), paid(cached)
         for lifetime in values:
             values[lifetime] += cost - replayed(steps, lifetime)
         late += sum(_came_late(turn, step) for turn, step in zip(cached, steps, strict=True))

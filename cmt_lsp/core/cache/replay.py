@@ -8,7 +8,6 @@ in the replay as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -48,28 +47,30 @@ class Step:
         return self.markable >= self.minimum
 
 
-def steps_of(turns: Sequence[CachedTurn], padding: int = 0) -> tuple[Step, ...] | None:
-    """One session's turns as steps, each prompt longer by `padding` tokens; None where a turn has no price."""
-    steps: list[Step] = []
-    for before, turn in pairwise((None, *turns)):
-        row = turn.price if turn is not None else None
-        if turn is None or row is None:
-            return None
-        read = min(turn.cache.read_tokens, turn.usage.total_input_tokens)
-        kept = _kept(before, turn, padding)
-        steps.append(
-            Step(
-                at=turn.started_at,
-                row=row,
-                minimum=_minimum(turn.model),
-                total=turn.usage.total_input_tokens + padding,
-                markable=_markable(turn) + padding,
-                kept=kept,
-                others=read if turn.cache.cause is not None or before is None else 0,
-                gap=inf if before is None else turn.started_at - before.started_at,
-            )
-        )
-    return tuple(steps)
+def replayable(turns: Iterable[CachedTurn]) -> tuple[CachedTurn, ...]:
+    """Those that can be priced again: with a price, and with the figures of one attempt alone."""
+    return tuple(turn for turn in turns if turn.price is not None and turn.was_answered_at_once)
+
+
+def steps_of(turns: Sequence[CachedTurn], padding: int = 0) -> tuple[Step, ...]:
+    """One session's replayable turns as steps, each prompt longer by `padding` tokens."""
+    before: tuple[CachedTurn | None, ...] = (None, *turns)
+    steps = zip(before, turns, strict=False)
+    return tuple(_step(earlier, turn, row, padding) for earlier, turn in steps if (row := turn.price))
+
+
+def _step(before: CachedTurn | None, turn: CachedTurn, row: PriceRow, padding: int) -> Step:
+    read = min(turn.cache.read_tokens, turn.usage.total_input_tokens)
+    return Step(
+        at=turn.started_at,
+        row=row,
+        minimum=_minimum(turn.model),
+        total=turn.usage.total_input_tokens + padding,
+        markable=_markable(turn) + padding,
+        kept=_kept(before, turn, padding),
+        others=read if turn.cache.cause is not None or before is None else 0,
+        gap=inf if before is None else turn.started_at - before.started_at,
+    )
 
 
 def replayed(steps: Iterable[Step], lifetime: Lifetime | None) -> int:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Scope: TypeAlias = Literal["session", "window", "all"]
 MOST_TURNS = 5_000
 """The newest ones, which a report over all sessions looks at."""
+_RECENT = 32
+"""Turns of a session among which its last cached one is sought for the status line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,12 @@ class CacheReport:
         case = Case(
             turns, settings.prompt_caching, settings.prompt_cache, settings.keep_warm, system_prompts=prompts
         )
-        return Told(advise(case), len(turns))
+        return Told(await asyncio.to_thread(advise, case), len(turns))
 
     async def warmth(self, session_id: str) -> Warmth | None:
         """What of a session the cache held last for its own model, warm or gone cold; None where nothing was cached."""
-        turns = await self._turns("session", session_id)
-        records = await self._records([session_id])
-        return self._warmth(records[session_id], turns)
+        conversation = self._shelf.in_memory(session_id) or await self._shelf.load(session_id)
+        return self._warmth(conversation.record, [seen(turn) for turn in conversation.loaded[-_RECENT:]])
 
     async def prefix(self, session_id: str) -> Prefix | None:
         """What the next question carries of a session, and in which models that is warm; None before the first turn."""
@@ -130,10 +131,9 @@ class CacheReport:
         now = self._clock()
         models = {turn.model for turn in turns}
         warm = [self._warmth(replace(record, model=model), turns) for model in models]
-        last = turns[-1].usage
         return Prefix(
             model=record.model,
-            tokens=last.total_tokens - (last.thinking_tokens or 0),
+            tokens=turns[-1].context_tokens,
             warm={one.model: one for one in warm if one is not None and one.is_warm(now)},
             caching=self._settings().prompt_caching and self._settings().prompt_cache != "off",
             at=now,
