@@ -16,7 +16,7 @@ from cmt_lsp.api.cache.memory import Memory, answered, begun, looked_at, recalle
 from cmt_lsp.api.cache.plan import PlannedPrompt, expected_read, plan_prompt
 from cmt_lsp.api.cache.rhythm import Rhythm
 from cmt_lsp.api.cache.sent import SentPrompt, sent_from_json, sent_prompt, sent_to_json
-from cmt_lsp.api.cache.verdict import CacheVerdict, expected_cached, judge, readable
+from cmt_lsp.api.cache.verdict import CacheVerdict, judge
 from cmt_lsp.api.usage import Usage
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ __all__ = [
     "PlannedPrompt",
     "Rhythm",
     "SentPrompt",
-    "expected_cached",
-    "readable",
     "sent_from_json",
     "sent_prompt",
     "sent_to_json",

@@ -63,19 +63,21 @@ class Room:
         """Let more time pass."""
         self.skip(self._seconds + seconds)
 
-    def open(self, **env: str) -> Editor:
+    def open(self) -> Editor:
         """Another window."""
         command = [sys.executable, "-P", "-c", ON_THIS_CLOCK, str(self._ahead)]
-        self.window = self._stack.enter_context(
-            Editor(self._world, self.sim.base_url, command=command, env=env)
-        )
+        self.window = self._stack.enter_context(Editor(self._world, self.sim.base_url, command=command))
         self.window.open()
         return self.window
 
-    def restart(self, **env: str) -> None:
+    def restart(self) -> None:
         """Close the window and open another one."""
         close(self.window)
-        self.open(**env)
+        self.open()
+
+    def set(self, **options: Any) -> None:
+        """Change the editor's options; none: as they were."""
+        self.window.notify("workspace/didChangeConfiguration", {"settings": {"cmt": options}})
 
     def ask(self, session: str, text: str = "and now?", **more: Any) -> Cache:
         """The verdict of one question, the same in the answer and in the record."""
@@ -326,22 +328,22 @@ def test_two_windows_take_turns_in_one_session(room: Room) -> None:
 # Settings
 
 
-def test_caching_switched_off_is_off_and_a_forced_lifetime_holds(make_room: Callable[..., Room]) -> None:
-    room = make_room()
+def test_caching_switched_off_is_off_and_a_forced_lifetime_holds(room: Room) -> None:
     session = room.begun()
-    room.restart(CMT_PROMPT_CACHE="1h")
+    room.set(promptCache="1h")
     room.ask(session, "for an hour")
     cache = room.ask(session, "more " * 300)
     assert cache["written1hTokens"] == cache["writtenTokens"] > 0
     assert cache["reason"] == "an hour, as asked"
     room.wait(400)
     assert told(room.ask(session)) == ("hit", None)
-    room.restart(CMT_PROMPT_CACHE="off")
+    room.set(promptCache="off")
     cache = room.ask(session)
     assert (told(cache), cache["reason"]) == (("off", None), "caching is off")
     assert "cache_control" not in str(room.sim.requests[-1].body)
-    room.restart(CMT_PROMPT_CACHE="1h", CMT_PROMPT_CACHING="false")
+    room.set(promptCache="1h", promptCaching=False)
     assert told(room.ask(session)) == ("off", None)
+    room.set()
 
 
 # Other endpoints
@@ -385,11 +387,35 @@ def test_an_endpoint_that_refuses_the_field_loses_no_turn_and_is_not_asked_again
     )
 
 
+def lifetimes_with_long_pauses(room: Room, session: str) -> set[str]:
+    """All that are asked for in a chat whose questions come every 25 minutes."""
+    for _ in range(10):
+        room.wait(1500)
+        room.ask(session, "and now, after a while?")
+    bodies = [str(request.body) for request in room.sim.requests[-10:]]
+    return {found for body in bodies for found in re.findall(r"'ttl': '(\w+)'", body)}
+
+
+def test_an_endpoint_that_tells_lifetimes_apart_is_asked_for_an_hour_where_that_pays(room: Room) -> None:
+    session = room.begun()
+    assert "1h" in lifetimes_with_long_pauses(room, session)
+    room.restart()
+    room.wait(1500)
+    assert told(room.ask(session, "after a restart"))[0] == "hit"
+
+
 def test_an_endpoint_that_ignores_the_field_is_never_asked(make_room: Callable[..., Room]) -> None:
-    room = make_room(replace(STRICT, diagnostics="ignored"))
-    room.begun()
+    """Nor is one for an hour, as this one does not tell such writes from others."""
+    room = make_room(
+        replace(
+            STRICT,
+            diagnostics="ignored",
+            cache_fields=("cache_creation_input_tokens", "cache_read_input_tokens"),
+        )
+    )
+    session = room.begun()
     assert diagnosed(room.sim) == [False, False]
-    room.sim.cache.clear()
+    assert not lifetimes_with_long_pauses(room, session) & {"1h"}
 
 
 def test_an_endpoint_that_takes_no_marks_reports_no_caching(make_room: Callable[..., Room]) -> None:
@@ -402,7 +428,7 @@ def test_an_endpoint_that_takes_no_marks_reports_no_caching(make_room: Callable[
         assert cache["savedNanoUsd"] == 0
 
 
-@pytest.mark.parametrize("dialect", ["ollama", "llamacpp", "vllm"])
+@pytest.mark.parametrize("dialect", ["ollama", "llamacpp"])
 def test_servers_that_know_no_caching_or_their_own(dialect: str, make_room: Callable[..., Room]) -> None:
     """What they read by themselves is told; nothing is said of lifetimes that nobody knows."""
     room = make_room(dialect)

@@ -119,20 +119,6 @@ def explained(own: str | None, told: Mapping[str, object] | None) -> tuple[str |
     return own, None if agree else theirs
 
 
-def readable(plan: PlannedPrompt, previous: SentPrompt | None) -> int:
-    """How many tokens of a prompt the cache could hold, were nothing forgotten that the session's last request left."""
-    if previous is None or not plan.breakpoints or _changed_segment(plan, previous):
-        return plan.expected_read
-    return max(previous.cached_tokens, plan.expected_read)
-
-
-def expected_cached(plan: PlannedPrompt, previous: SentPrompt | None) -> int:
-    """How many tokens of a prompt the cache should hold by all that is known; 0 where they expired."""
-    if previous is None or previous.expires_at is None or plan.planned_at >= previous.expires_at:
-        return plan.expected_read
-    return readable(plan, previous)
-
-
 def _was_there(usage: Usage, plan: PlannedPrompt, previous: SentPrompt | None) -> int:
     """What an unchanged prompt would have read at once."""
     before = previous.cached_tokens if previous is not None else 0
