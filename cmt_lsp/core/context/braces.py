@@ -37,6 +37,17 @@ _NO_NAME = re.compile(
 )
 _BY_KEYWORD_ONLY = frozenset({"go", "rust", "kotlin", "swift", "php"})
 """Languages in which every function is declared with a word for it."""
+_ENDED_BY_LINES = frozenset(
+    {"go", "javascript", "javascriptreact", "typescript", "typescriptreact", "kotlin", "swift"}
+)
+_CONTINUES = re.compile(r"\s*(?:extends|implements|where|=>|[:=.])")
+_IS_ATTRIBUTE = re.compile(r"\s*@[\w.]+\s*(?:\(.*\))?\s*$")
+_LABELS = re.compile(r"^(?:\s*(?:public|private|protected)\s*:(?!:))+")
+_GOES_ON = re.compile(r"\s*[>,|&)\]{:=;]")
+_INITIALIZED = re.compile(r"\(\)[^:]*:(?!:)")
+_LONGEST = 2_000
+"""Characters of a header; what is longer is none."""
+_BESIDE_THE_NAME = re.compile(r"\b(?:noexcept|__attribute__|alignas|throw|requires|decltype)\s*\(\)")
 _ATTRIBUTES = re.compile(r"@[\w.]+\s*(?:\(\))?|#?\[[^\[\]]*\]")
 
 
@@ -46,6 +57,8 @@ class _Open:
     """Of the header's first word."""
     kind: _Kind
     name: str | None
+    resumed: int | None
+    """Where the header that it interrupts began: a literal, or a type between braces, is only a part of one."""
 
 
 def brace_spans(text: str, language: str) -> Sequence[tuple[str, int, int]]:
@@ -74,7 +87,10 @@ def _blocks(code: str, language: str) -> list[tuple[str, int, int]]:
             case ";":
                 header = sign.end() if not parens[-1] else header
             case "{":
-                is_open.append(_opened(code, header, sign.start(), is_open, language))
+                first = max(header, sign.start() - _LONGEST)
+                literal = parens[-1] or first > header or _is_literal(code[first : sign.start()], language)
+                resumed = header if literal else None
+                is_open.append(_opened(code, header, sign.start(), is_open, language, resumed))
                 parens.append(0)
                 header = sign.end()
             case _:
@@ -82,19 +98,57 @@ def _blocks(code: str, language: str) -> list[tuple[str, int, int]]:
                     return []
                 block = is_open.pop()
                 found += [(block.name, block.start, sign.start())] if block.name else []
-                header = sign.end()
+                goes_on = block.resumed is not None and (parens[-1] or _GOES_ON.match(code, sign.end()))
+                header = block.resumed if block.resumed is not None and goes_on else sign.end()
     return [] if is_open or parens[0] else found
 
 
-def _opened(code: str, first: int, end: int, around: Sequence[_Open], language: str) -> _Open:
+def _is_literal(header: str, language: str) -> bool:
+    """Whether a brace opens a value or a type, and no block."""
+    before = header.rstrip()
+    if not before:
+        return False
+    if language == "cpp" and _INITIALIZED.search(_skeleton(before)):
+        return bool(re.search(r"[\w>]$", before))
+    return before.endswith(("<", ",", "=", "|", "&", ":", "[", "?")) and not before.endswith("::")
+
+
+def _opened(
+    code: str, first: int, end: int, around: Sequence[_Open], language: str, resumed: int | None
+) -> _Open:
+    if resumed is not None:
+        return _Open(end, "other", None, resumed)
     header = code[first:end]
-    start = first + len(header) - len(header.lstrip())
+    if language in _ENDED_BY_LINES:
+        header = _last_statement(header)
+    header = _LABELS.sub("", header, count=1).lstrip()
+    start = end - len(header)
     kind, name = _declared(header.strip(), around, language)
-    return _Open(start, kind, name)
+    return _Open(start, kind, name, None)
+
+
+def _last_statement(header: str) -> str:
+    """Without the lines of statements before it, where the end of a line ends a statement."""
+    kept: list[str] = []
+    depth = 0
+    for line in reversed(re.split(r"(?<=[\r\n])", header)):
+        goes_on = (
+            depth > 0
+            or not "".join(kept).strip()
+            or _CONTINUES.match("".join(kept))
+            or _IS_ATTRIBUTE.match(line)
+        )
+        if not goes_on:
+            break
+        kept.insert(0, line)
+        depth += line.count(")") - line.count("(")
+    return "".join(kept)
 
 
 def _declared(header: str, around: Sequence[_Open], language: str) -> tuple[_Kind, str | None]:
     """What a header declares, and under which name."""
+    if not header:
+        return "other", None
     if language == "go" and (method := _GO_METHOD.match(header)):
         return "function", f"{method[1]}.{method[2]}"
     if language == "go" and (named := _GO_TYPE.match(header)):
@@ -118,25 +172,23 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], _Kind]]:
 
 def _by_call(bare: str, around: Sequence[_Open], language: str) -> tuple[_Kind, str | None]:
     """A function that no word declares: `name(...) {`, directly in a type or at the top, and never in a function."""
-    named = _CALLED.search(bare)
-    if (
-        named is None
-        or language in _BY_KEYWORD_ONLY
-        or _NO_NAME.match(named[1])
-        or "=" in bare[: named.start()]
-    ):
+    if language in _BY_KEYWORD_ONLY or any(block.kind != "type" for block in around):
         return "other", None
-    if re.search(r"\b(?:new|return|else|throw|await)\b", bare[: named.start()]):
+    bare = _BESIDE_THE_NAME.sub("", re.split(r"(?<=\))[^:()]*:(?!:)", bare)[0])
+    names = _CALLED.findall(bare)
+    if len(names) != 1 or _NO_NAME.match(names[0]):
         return "other", None
-    if any(block.kind != "type" for block in around):
+    before = bare[: bare.index("()")]
+    if "=" in before or re.search(r"\b(?:new|return|else|throw|await)\b", before):
         return "other", None
-    return "function", named[1]
+    return "function", names[0]
 
 
 def _skeleton(header: str) -> str:
-    """A header with nothing between its parentheses and angle brackets, and without attributes."""
+    """A header with nothing between its parentheses and angle brackets, and without attributes and literals."""
     while True:
-        bare = re.sub(r"\([^()]+\)", "()", header)
+        bare = re.sub(r"\{[^{}]*\}", "", header)
+        bare = re.sub(r"\((?:[^()]|\(\))*\)", "()", bare)
         bare = re.sub(r"<[^<>()]+>", "<>", bare)
         bare = _ATTRIBUTES.sub(" ", bare)
         if bare == header:

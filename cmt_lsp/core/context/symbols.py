@@ -20,7 +20,7 @@ from cmt_lsp.core.context.masking import masked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TEXT_LIMIT = 1_000_000
+TEXT_LIMIT = 300_000
 """Characters; a larger text is not looked at, since somebody waits."""
 _PARSED = 100_000
 """Characters of Python that are parsed whole, in some 30 ms; larger ones are told by their indentation."""
