@@ -17,7 +17,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.cache.advice import Advice, advise
 from cmt_lsp.core.cache.evidence import FIRST, CachedTurn
-from cmt_lsp.core.cache.keeping import kept_warm
+from cmt_lsp.core.cache.keeping import kept_warm, pauses_of
 from cmt_lsp.core.cache.stats import stats_of
 from cmt_lsp.core.cache.suggestion import Case, Suggestion
 from cmt_lsp.core.cache.switch import Prefix, losing_nano, switch_to
@@ -271,7 +271,7 @@ def test_of_an_hour_and_keeping_warm_only_the_better_one_is_suggested() -> None:
 
 
 def test_keeping_warm_is_not_suggested_where_nobody_comes_back_within_minutes() -> None:
-    kept = kept_warm([late_turns(0, 61, 122, tokens=100_000)], 5)
+    kept = kept_warm(pauses_of([late_turns(0, 61, 122, tokens=100_000)]), 5)
 
     assert (kept.questions, kept.saved_nano, kept.refreshes) == (0, 0, 3)
     assert kept.value_nano < 0

@@ -7,7 +7,6 @@ would have kept the cache a little longer.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from cmt_lsp.core.cache.evidence import EXPIRED
 from cmt_lsp.core.warming.decision import Prefix, Watch, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cmt_lsp.api.price_list import PriceRow
     from cmt_lsp.core.cache.evidence import CachedTurn
@@ -40,44 +39,80 @@ class Kept:
         return self.saved_nano - self.spent_nano
 
 
-def kept_warm(sessions: Sequence[Sequence[CachedTurn]], minutes: int) -> Kept:
-    """The balance over sessions; what was cached for an hour needs no keeping, and is left out."""
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What lies between a cached turn and the next one, or nobody's return."""
+
+    turn: CachedTurn
+    row: PriceRow
+    following: CachedTurn | None
+    soon: float
+    """The odds of a question within five minutes, by those before."""
+
+
+def pauses_of(sessions: Iterable[Sequence[CachedTurn]]) -> tuple[Pause, ...]:
+    """The pauses of sessions; what was cached for an hour needs no keeping, and is left out."""
+    return tuple(pause for turns in sessions for pause in _pauses(turns))
+
+
+def _pauses(turns: Sequence[CachedTurn]) -> Iterator[Pause]:
+    cached = [turn for turn in turns if turn.cached_tokens and not turn.cache.written_1h_tokens]
+    for place, (turn, following) in enumerate(zip(cached, [*cached[1:], None], strict=True)):
+        if (row := turn.price) is not None:
+            before = cached[max(0, place + 1 - REMEMBERED) : place + 1]
+            rhythm = Rhythm.of_times(earlier.started_at for earlier in before)
+            yield Pause(turn, row, following, rhythm.odds().soon)
+
+
+def kept_warm(pauses: Iterable[Pause], minutes: int) -> Kept:
+    """The balance over pauses."""
     total = Kept(minutes)
-    for turns in sessions:
-        cached = [turn for turn in turns if turn.cached_tokens and not turn.cache.written_1h_tokens]
-        for place, (turn, following) in enumerate(pairwise((*cached, None))):
-            if turn is not None and (row := turn.price) is not None:
-                times = [earlier.started_at for earlier in cached[max(0, place + 1 - REMEMBERED) : place + 1]]
-                total = _after(total, turn, following, row, Rhythm.of_times(times).odds().soon)
+    for pause in pauses:
+        total = _after(total, pause)
     return total
 
 
-def _after(total: Kept, turn: CachedTurn, following: CachedTurn | None, row: PriceRow, soon: float) -> Kept:
-    """The balance after one pause; the first refresh writes the answer, which the next question then reads."""
-    held, answer = turn.cached_tokens, turn.usage.output_tokens - (turn.usage.thinking_tokens or 0)
-    ends_at = inf if following is None else following.started_at
-    watch, expires_at = Watch((), turn.started_at), turn.started_at + LIFETIME_5M
-    now, spent = turn.started_at, 0
-    while now < ends_at:
+def _after(total: Kept, pause: Pause) -> Kept:
+    """The balance after one pause."""
+    refreshes, spent, expires_at = _refreshed(pause, total.minutes)
+    following, row = pause.following, pause.row
+    saved = found = 0
+    if refreshes and following is not None and following.started_at < expires_at:
+        found = int(following.cause == EXPIRED)
+        saved = _answer(pause.turn) * (row.write_5m - row.read)
+        saved += (following.cache.lost_nano or 0) if found else 0
+    return Kept(
+        minutes=total.minutes,
+        spent_nano=total.spent_nano + spent,
+        saved_nano=total.saved_nano + saved,
+        refreshes=total.refreshes + refreshes,
+        questions=total.questions + found,
+    )
+
+
+def _refreshed(pause: Pause, minutes: int) -> tuple[int, int, float]:
+    """How often the keeper would have refreshed, for how much, and until when that lasts.
+
+    The first refresh writes the answer, which the next question then reads.
+    """
+    turn, row = pause.turn, pause.row
+    ends_at = inf if pause.following is None else pause.following.started_at
+    watch, held, spent = Watch((), turn.started_at), turn.cached_tokens, 0
+    now, expires_at = turn.started_at, turn.started_at + LIFETIME_5M
+    while True:
         read, loss = held * row.read, held * (row.write_5m - row.read)
-        prefix = Prefix(turn.model, (), held, expires_at, 0, read, read, loss, soon)
-        step = next_step(watch, prefix, total.minutes, now)
+        prefix = Prefix(turn.model, (), held, expires_at, 0, read, read, loss, pause.soon)
+        step = next_step(watch, prefix, minutes, now)
         if step.kind == "stop" or step.at >= ends_at:
-            break
+            return watch.refreshes, spent, expires_at
         if step.kind == "wait":
             now = step.at
             continue
-        spent += read + (0 if watch.refreshes else answer * row.write_5m)
-        held += 0 if watch.refreshes else answer
+        fresh = 0 if watch.refreshes else _answer(turn)
+        spent += read + fresh * row.write_5m
+        held += fresh
         watch, expires_at = replace(watch, refreshes=watch.refreshes + 1), now + LIFETIME_5M
-    found = following is not None and following.cause == EXPIRED and ends_at < expires_at
-    saved = answer * (row.write_5m - row.read) if following is not None and ends_at < expires_at else 0
-    return replace(
-        total,
-        spent_nano=total.spent_nano + spent,
-        saved_nano=total.saved_nano
-        + (saved if watch.refreshes else 0)
-        + (following.cache.lost_nano or 0 if found and following is not None else 0),
-        refreshes=total.refreshes + watch.refreshes,
-        questions=total.questions + found,
-    )
+
+
+def _answer(turn: CachedTurn) -> int:
+    return turn.usage.output_tokens - (turn.usage.thinking_tokens or 0)

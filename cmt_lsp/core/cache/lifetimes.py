@@ -8,7 +8,7 @@ from cmt_lsp.api.cache.blocks import LIFETIME_1H, LIFETIME_5M
 from cmt_lsp.api.models import display_usd, find_model
 from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.cache.evidence import EXPIRED
-from cmt_lsp.core.cache.keeping import kept_warm
+from cmt_lsp.core.cache.keeping import kept_warm, pauses_of
 from cmt_lsp.core.cache.replay import paid, replayable, replayed, steps_of
 from cmt_lsp.core.cache.suggestion import Act, Suggestion, questions
 
@@ -122,9 +122,10 @@ def _for_five_minutes(value: int, hours: int) -> Suggestion:
 
 def _keep_warm(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Iterator[Suggestion]:
     """Refreshes after each question, where they would have cost less than they saved."""
-    if case.keep_warm:
+    if case.keep_warm or not any(turn.cause == EXPIRED for turn in case.turns):
         return
-    best = max((kept_warm(list(sessions.values()), minutes) for minutes in _MINUTES), key=_worth)
+    pauses = pauses_of(sessions.values())
+    best = max((kept_warm(pauses, minutes) for minutes in _MINUTES), key=_worth)
     if best.questions:
         yield Suggestion(
             "keep-warm",

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from cmt_lsp.core.shelf import SessionShelf
 
 Scope: TypeAlias = Literal["session", "window", "all"]
-MOST_TURNS = 5_000
-"""The newest ones, which a report over all sessions looks at."""
+COUNTED, JUDGED = 20_000, 2_000
+"""The newest turns, which stats and advice over all sessions look at; pricing one again takes half a millisecond."""
 _RECENT = 32
 """Turns of a session among which its last cached one is sought for the status line."""
 
@@ -108,7 +108,7 @@ class CacheReport:
 
     async def advice(self, scope: Scope, session_id: str | None = None) -> Told:
         """What would make the cache cheaper in a scope."""
-        turns = await self._turns(scope, session_id)
+        turns = await self._turns(scope, session_id, JUDGED)
         records = await self._records({turn.session_id for turn in turns})
         prompts = {key: record.system_prompt for key, record in records.items() if record.system_prompt}
         settings = self._settings()
@@ -145,16 +145,16 @@ class CacheReport:
         sent = known.last_sent if known else None
         return warmth_of(record.id, turns, record.model, prefix, self._clock(), sent)
 
-    async def _turns(self, scope: Scope, session_id: str | None) -> tuple[CachedTurn, ...]:
+    async def _turns(
+        self, scope: Scope, session_id: str | None, limit: int = COUNTED
+    ) -> tuple[CachedTurn, ...]:
         if scope == "session":
             if session_id is None:
                 return ()
             conversation = await self._shelf.load(session_id)
-            return tuple(seen(turn) for turn in conversation.loaded)
+            return tuple(seen(turn) for turn in conversation.loaded[-limit:])
         chosen = None if scope == "all" else tuple(self._shelf.window)
-        return await self._shelf.read(
-            partial(transcripts.read_cached_turns, session_ids=chosen, limit=MOST_TURNS)
-        )
+        return await self._shelf.read(partial(transcripts.read_cached_turns, session_ids=chosen, limit=limit))
 
     async def _records(self, session_ids: Iterable[str]) -> dict[str, SessionRecord]:
         """The sessions that are still kept."""
