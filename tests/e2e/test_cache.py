@@ -397,11 +397,13 @@ def lifetimes_with_long_pauses(room: Room, session: str) -> set[str]:
 
 
 def test_an_endpoint_that_tells_lifetimes_apart_is_asked_for_an_hour_where_that_pays(room: Room) -> None:
+    """What it keeps for an hour is foreseen by the next process too."""
     session = room.begun()
     assert "1h" in lifetimes_with_long_pauses(room, session)
     room.restart()
     room.wait(1500)
-    assert told(room.ask(session, "after a restart"))[0] == "hit"
+    cache = room.ask(session, "after a restart")
+    assert cache["readTokens"] == cache["expectedTokens"] > 1000
 
 
 def test_an_endpoint_that_ignores_the_field_is_never_asked(make_room: Callable[..., Room]) -> None:
