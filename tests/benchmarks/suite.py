@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import cold_question, delta_rate, first_text, ledger_size, many_streams, memory, round_trip, start
+from . import (
+    cache_cost,
+    cold_question,
+    delta_rate,
+    first_text,
+    ledger_size,
+    many_streams,
+    memory,
+    round_trip,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,4 +47,5 @@ SUITE = (
     _benchmark("memory", "Memory", memory),
     _benchmark("trip", "Round trip", round_trip),
     _benchmark("ledger", "Ledger", ledger_size),
+    _benchmark("cache", "Cost of input with the prompt cache", cache_cost),
 )

@@ -42,7 +42,7 @@ class Prior:
     never: float
 
 
-NEXT_QUESTION = Prior(6.0, 0.6, 0.8)
+NEXT_QUESTION = Prior(12.0, 1.2, 1.2)
 """In a chat that is under way."""
 SECOND_QUESTION = Prior(2.0, 0.3, 0.8)
 """After a chat's first one: some chats are one question long."""

@@ -12,60 +12,55 @@ from cmt_lsp.api.usage import Usage
 from tests.benchmarks.figures import Figure
 
 from .long_history import long_history
-from .study import BEST, Sample, sample
-from .workload import CLASSES
+from .study import BEST, ODDS, sample
+from .workload import CLASSES, STEADY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.benchmarks.figures import Scale
 
 FIRST_SEED = 1000
 _SEEDS, _QUICK = 8, ("short chats", "pauses of any length")
+_MILLISECONDS = 2.0
 _TURNS = 500
 
 
 def measure(scale: Scale) -> list[Figure]:
-    """Ours to automatic caching class by class and over all, ours to the best, and the time to plan."""
+    """Ours to automatic caching class by class and over all, ours to the references, and the time to plan."""
     full = scale.share > 0
     seeds = range(FIRST_SEED, FIRST_SEED + (max(1, round(_SEEDS * scale.share)) if full else 1))
-    names = list(CLASSES) if full else _QUICK
-    samples = {name: [sample(name, seed) for seed in seeds] for name in names}
-    classes = [_beside(name, taken, "automatic", "automatic caching", 1.0) for name, taken in samples.items()]
-    together = [_sum([taken[number] for taken in samples.values()]) for number in range(len(seeds))]
-    ours = [one["ours"] / 1e9 for one in together]
+    samples = {name: [sample(name, seed).nano for seed in seeds] for name in (CLASSES if full else _QUICK)}
+    steady = [sample(STEADY, seed).nano for seed in seeds] if full else []
+    classes = {**samples, STEADY: steady} if full else samples
+    together = [_sum([nano[number] for nano in samples.values()]) for number in range(len(seeds))]
     return [
-        *classes,
-        Figure("all together", "$", ours, "automatic caching", _dollars(together, "automatic"), "ratio", 0.9),
-        Figure(
-            "all together",
-            "$",
-            ours,
-            "the best placement in hindsight",
-            _dollars(together, BEST),
-            "ratio",
-            1.05,
-        ),
-        _planning(round(20 * scale.share)),
+        *(_beside(name, nano, "automatic", "automatic caching", 1.0) for name, nano in classes.items()),
+        _beside("all together", together, "automatic", "automatic caching", 0.9),
+        _beside("all together", together, "system + last message", "marks on system and last message"),
+        _beside("all together", together, "no caching", "no caching"),
+        _beside("all together", together, BEST, "the best placement in hindsight", 1.05),
+        _beside("all together", together, ODDS, "nobody is below who is only told the odds"),
+        *_planning(round(20 * scale.share)),
     ]
 
 
-def _beside(name: str, samples: Sequence[Sample], other: str, beside: str, limit: float) -> Figure:
-    nano = [one.nano for one in samples]
+def _beside(
+    name: str, nano: Sequence[Mapping[str, int]], other: str, beside: str, limit: float | None = None
+) -> Figure:
     return Figure(name, "$", _dollars(nano, "ours"), beside, _dollars(nano, other), "ratio", limit)
 
 
-def _dollars(nano: Sequence[dict[str, int]], name: str) -> list[float]:
+def _dollars(nano: Sequence[Mapping[str, int]], name: str) -> list[float]:
     return [one[name] / 1e9 for one in nano]
 
 
-def _sum(samples: Sequence[Sample]) -> dict[str, int]:
-    names = samples[0].nano
-    return {name: sum(one.nano[name] for one in samples) for name in names}
+def _sum(costs: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    return {name: sum(one[name] for one in costs) for name in costs[0]}
 
 
-def _planning(rounds: int) -> Figure:
-    """Milliseconds to plan a further question behind 500 turns and a megabyte, beside the encoding of its request."""
+def _planning(rounds: int) -> list[Figure]:
+    """Milliseconds to plan a further question behind 500 turns and a megabyte, and to encode its request."""
     now, model = 1_795_000_000.0, find_model("claude-opus-5-5")
     manager = CacheManager(lambda: now, hours=True)
     plans: list[float] = []
@@ -82,4 +77,8 @@ def _planning(rounds: int) -> Figure:
         if number:  # the first plan hashes the whole history, as after a restart
             plans.append((planned - began) * 1000)
             encodings.append((encoded - planned) * 1000)
-    return Figure("a plan behind 500 turns", "ms", plans, "encoding the request", encodings, "ratio")
+    what = "a plan behind 500 turns"
+    return [
+        Figure(what, "ms", plans, "no time", [0.0 for _ in plans], "difference", _MILLISECONDS),
+        Figure(what, "ms", plans, "encoding the request", encodings, "ratio"),
+    ]

@@ -1,15 +1,10 @@
-"""What the best placement of marks could have cost, known afterwards: a search from above, a proof from below.
+"""What the best placement of marks could have cost, known afterwards.
 
 `search` goes through the turns in order of time. Its states are the entries alive, its moves are marks, and it knows when
 each prefix is sent again. Marks are tried where they can matter: at the ends of what some later prompt shares, and on the
 first block that is not read, where a mark for an hour is cheapest. With every state kept that is exact but for marks in
 between; a width keeps the most promising ones, each judged by its cost and by what the next prompt of every session will
 read.
-
-`bound` is what no placement can undercut. It takes each block alone, as if no wish of another block were in its way: at
-each use a block is plain, written or read, and it is read only where it was written or read before, less than five
-minutes ago, or less than an hour ago if a mark for an hour can have covered it. One can, where the block itself was
-written for an hour, or where it was only read and the mark stood on a later block that both prompts share.
 """
 
 from __future__ import annotations
@@ -178,58 +173,3 @@ def _path(state: _State) -> list[Marks]:
         marks.append(path[0])
         path = path[1]
     return marks[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """One block in one prompt, in nano-dollars by what becomes of it."""
-
-    at: float
-    plain: int
-    write_5m: int
-    write_1h: int
-    read: int
-    alone: bool
-    """No earlier prompt shares more than up to here, so that only an entry at this very block can be read."""
-
-
-def bound(sent: Sequence[Sent]) -> int:
-    """Nano-dollars that no placement can undercut."""
-    uses: dict[bytes, list[_Use]] = {}
-    for one in sent:
-        spots = one.prompt.spots
-        known = max((index for index, spot in enumerate(spots) if spot.key in uses), default=-1)
-        for index, spot in enumerate(spots):
-            own = spot.total - (spots[index - 1].total if index else 0)
-            uses.setdefault(spot.key, []).append(_use(one, own, alone=index == known))
-    return sum(_cheapest(times) for times in uses.values())
-
-
-def _use(one: Sent, tokens: int, *, alone: bool) -> _Use:
-    rates = one.rates
-    short = one.prompt.tokens < one.prompt.minimum
-    return _Use(
-        one.turn.at,
-        tokens * rates.input,
-        _NEVER if short else tokens * rates.write_5m,
-        _NEVER if short else tokens * rates.write_1h,
-        tokens * rates.read,
-        alone,
-    )
-
-
-def _cheapest(uses: Sequence[_Use]) -> int:
-    """The cheapest way through a block's uses: not cached, just written, read since then, or written for an hour."""
-    cold, written, since_read, hour, last = 0, _NEVER, _NEVER, _NEVER, 0.0
-    for use in uses:
-        idle, last = use.at - last, use.at
-        cheapest = min(cold, written, since_read, hour)
-        soon, in_time = idle < SECONDS["5m"], idle < SECONDS["1h"]
-        covered = soon or (in_time and not use.alone)
-        cold, written, since_read, hour = (
-            cheapest + use.plain,
-            cheapest + use.write_5m,
-            min(written + use.read if soon else _NEVER, since_read + use.read if covered else _NEVER),
-            min(cheapest + use.write_1h, hour + use.read if in_time else _NEVER),
-        )
-    return min(cold, written, since_read, hour)

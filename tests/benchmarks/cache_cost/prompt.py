@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cmt_lsp.simulator.models import BY_NAME
 from cmt_lsp.simulator.prompt import THINKING
@@ -26,9 +26,19 @@ _UNTOLD = 10_000
 """More than any model looks at: an image that is only an address is counted as the largest."""
 
 
+class Pauses(Protocol):
+    """How long somebody reads, thinks or is away before the next question, as a distribution."""
+
+    def within(self, seconds: float) -> float:
+        """The odds that a pause is shorter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a session: what is sent at a moment, and how long the answer is."""
+    """One question of a session: what is sent at a moment, and how long the answer is.
+
+    How it was drawn stands behind, for what is computed in hindsight; no policy looks at it.
+    """
 
     at: float
     session: str
@@ -38,6 +48,12 @@ class Turn:
     history: tuple[Message, ...]
     new: tuple[Mapping[str, Any], ...]
     output_tokens: int
+    takes: float = 0.0
+    """Seconds until the pause begins."""
+    pauses: Pauses | None = None
+    """None where the next question of the session does not wait for a pause that was drawn."""
+    edited: float = 0.0
+    """Probability that the last pinned block changes before the next question."""
 
 
 @dataclass(frozen=True, slots=True)

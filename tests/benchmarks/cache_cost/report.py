@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .policies import POLICIES
-from .study import BEST, FLOOR
+from .study import BEST, FLOOR, ODDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from .study import Row
 
 _BARS = ("no caching", "automatic", "system + last message", "ours", BEST)
-_COLOURS = ("#b8b8b8", "#7f9dc4", "#a9c1a4", "#d9822b", "#4d4d4d")
+_COLOURS = ("#9aa0a6", "#5b8dc9", "#6aa56a", "#d9822b", "#8b6bb1")
 _LEFT, _TOP, _WIDTH, _BAR, _GAP = 190, 40, 620, 9, 14
 _SCALE_END = 1.5
 """Times automatic caching; longer bars are cut, with their figure beside them."""
+_STYLE = """<style>
+text { fill: #3d444d } line { stroke: #d1d9e0 }
+@media (prefers-color-scheme: dark) { text { fill: #d1d7e0 } line { stroke: #3d444d } }
+</style>"""
 
 
 def markdown(rows: Sequence[Row], total: Row, steady: Row, seeds: Sequence[int]) -> str:
     """A table in dollars, and one of ratios."""
-    names = [*POLICIES, BEST, FLOOR]
+    names = [*POLICIES, ODDS, BEST, FLOOR]
     all_rows = [*rows, total, steady]
     dollars = [
         [row.name, *(f"{row.nano[name] / 1e9:,.2f}" for name in names), str(row.turns)] for row in all_rows
@@ -31,7 +35,9 @@ def markdown(rows: Sequence[Row], total: Row, steady: Row, seeds: Sequence[int])
         "class",
         "ours / automatic",
         "worst seed",
+        "ours / odds known",
         "ours / best",
+        "odds known / best",
         "best / bound",
         "reads foreseen",
         "refused",
@@ -53,7 +59,9 @@ def _ratios(row: Row) -> list[str]:
         row.name,
         f"{row.ratio('ours', 'automatic'):.3f}",
         f"{row.worst:.3f}",
+        f"{row.ratio('ours', ODDS):.3f}",
         f"{row.ratio('ours', BEST):.3f}",
+        f"{row.ratio(ODDS, BEST):.3f}",
         f"{row.ratio(BEST, FLOOR):.3f}",
         f"{row.foreseen / row.turns:.1%}",
         str(row.refused),
@@ -73,7 +81,7 @@ def svg(rows: Sequence[Row]) -> str:
     size = f'width="{_LEFT + _WIDTH + 60}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
+        _STYLE,
         *_legend(),
         *_axis(height),
     ]
@@ -92,7 +100,7 @@ def _legend() -> Iterator[str]:
 def _axis(height: int) -> Iterator[str]:
     for tenth in range(0, int(_SCALE_END * 10) + 1, 5):
         x = _LEFT + _WIDTH * tenth / (_SCALE_END * 10)
-        yield f'<line x1="{x:.0f}" y1="{_TOP - 8}" x2="{x:.0f}" y2="{height - 26}" stroke="#dddddd"/>'
+        yield f'<line x1="{x:.0f}" y1="{_TOP - 8}" x2="{x:.0f}" y2="{height - 26}"/>'
         yield f'<text x="{x:.0f}" y="{height - 10}" text-anchor="middle">{tenth / 10:.1f}</text>'
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .offline import bound, search
+from .bounds import bound
+from .offline import search
 from .policies import POLICIES
 from .replay import replay, sent_of
 from .workload import CLASSES, STEADY, workload
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 24
 """States that the offline search keeps; four keep it within half a percent of what sixty-four find."""
-BEST, FLOOR = "best placement", "lower bound"
+BEST, ODDS, FLOOR = "best placement", "odds known", "lower bound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Row:
 
     name: str
     nano: Mapping[str, int]
-    """By policy, with the best placement found and the bound no placement can undercut."""
+    """By policy, with the best placement found and the bounds that no placement can undercut."""
     worst: float
     """Ours to automatic caching, on the seed where it is dearest."""
     refused: int
@@ -44,20 +45,24 @@ class Sample:
 
     outcomes: Mapping[str, Outcome]
     best: int
+    """Found by a search that knows the future."""
+    odds: int
+    """What nobody can undercut on average who is told how pauses and edits are drawn, but not when they come."""
     floor: int
+    """What nobody can undercut at all."""
 
     @property
     def nano(self) -> dict[str, int]:
         """Cost by name."""
         costs = {name: outcome.nano_usd for name, outcome in self.outcomes.items()}
-        return {**costs, BEST: self.best, FLOOR: self.floor}
+        return {**costs, BEST: self.best, ODDS: self.odds, FLOOR: self.floor}
 
 
 def sample(name: str, seed: int, width: int = WIDTH) -> Sample:
     """Replay one workload under every policy, and look back on it."""
     sent = sent_of(workload(name, seed))
     outcomes = {policy: replay(sent, make()) for policy, make in POLICIES.items()}
-    return Sample(outcomes, search(sent, width)[0], bound(sent))
+    return Sample(outcomes, search(sent, width)[0], bound(sent, known=False), bound(sent))
 
 
 def row_of(name: str, samples: Sequence[Sample]) -> Row:

@@ -18,7 +18,7 @@ from .prompt import SIZE_DIGITS, Turn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .prompt import Message
+    from .prompt import Message, Pauses
 
 START = 1_795_000_000.0
 TOKENS_PER_SECOND = 70.0
@@ -47,6 +47,14 @@ class Tempo:
     away: float
     """Probability of a pause of hours."""
 
+    def within(self, seconds: float) -> float:
+        """The odds that a pause is shorter."""
+        away = min(1.0, max(0.0, (seconds / 3600 - 1.2) / 14.8))
+        meeting = _below(seconds, 900, 0.7) if 200 <= seconds < 7200 else float(seconds >= 7200)
+        usual = _below(seconds, self.usual, 0.8) if seconds < 3600 else 1.0
+        shares = self.away, self.interrupted, 1.0 - self.away - self.interrupted
+        return sum(share * part for share, part in zip(shares, (away, meeting, usual), strict=True))
+
     def pause(self, rng: random.Random) -> float:
         """One pause."""
         kind = rng.random()
@@ -55,6 +63,28 @@ class Tempo:
         if kind < self.away + self.interrupted:
             return min(7200.0, max(200.0, rng.lognormvariate(math.log(900), 0.7)))
         return min(3600.0, rng.lognormvariate(math.log(self.usual), 0.8))
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPause:
+    """Each order of magnitude as likely."""
+
+    shortest: float = 5.0
+    longest: float = 6 * 3600.0
+
+    def within(self, seconds: float) -> float:
+        """The odds that a pause is shorter."""
+        share = math.log(max(seconds, self.shortest) / self.shortest) / math.log(self.longest / self.shortest)
+        return min(1.0, share)
+
+    def pause(self, rng: random.Random) -> float:
+        """One pause."""
+        return math.exp(rng.uniform(math.log(self.shortest), math.log(self.longest)))
+
+
+def _below(value: float, median: float, sigma: float) -> float:
+    """The share of a log-normal below a value."""
+    return 0.5 * (1.0 + math.erf(math.log(value / median) / sigma / math.sqrt(2))) if value > 0 else 0.0
 
 
 class Author:
@@ -107,12 +137,17 @@ class Session:
     long_turns: float = 0.0
     """Probability of a question with more pieces than the cache looks back."""
     answers: float = 450.0
+    pauses: Pauses | None = None
+    """How its questions follow on each other, where that is drawn."""
+    edited: float = 0.0
+    """Probability that the last pinned block changes before the next question."""
 
     def turn(self, at: float) -> Turn:
         """Ask at this moment."""
         new = tuple(self._question())
         output = self.author.size(self.answers, 0.8, 6000)
-        asked = Turn(at, self.name, self.model, self.system, self.pinned, self.history, new, int(output))
+        said = self.name, self.model, self.system, self.pinned, self.history, new, int(output)
+        asked = Turn(at, *said, 2.0 + int(output) / TOKENS_PER_SECOND, self.pauses, self.edited)
         answer = {"role": "assistant", "content": [self.author.block(output)]}
         self.history = (*self.history, {"role": "user", "content": list(new)}, answer)
         return asked
@@ -140,10 +175,11 @@ def tempo_of(rng: random.Random) -> Tempo:
 
 def chat(session: Session, tempo: Tempo, turns: int, at: float) -> Iterator[Turn]:
     """So many turns, one after the other."""
+    session.pauses = tempo
     for _ in range(turns):
         asked = session.turn(at)
         yield asked
-        at += 2.0 + asked.output_tokens / TOKENS_PER_SECOND + tempo.pause(session.author.rng)
+        at += asked.takes + tempo.pause(session.author.rng)
 
 
 def _model(rng: random.Random) -> str:
@@ -200,10 +236,11 @@ def pauses(author: Author) -> list[Turn]:
     rng, at = author.rng, START
     session = Session(author, "pauses", _model(rng), author.text(author.size(1500, 0.7, 6000)))
     session.pinned = (author.block(author.size(6000, 0.8, 30_000)),) if rng.random() < 0.5 else ()
+    session.pauses = any_pause = AnyPause()
     turns = []
     for _ in range(60):
         turns.append(session.turn(at))
-        at += math.exp(rng.uniform(math.log(5), math.log(6 * 3600)))
+        at += any_pause.pause(rng)
     return turns
 
 
@@ -215,11 +252,11 @@ def edited_file(author: Author) -> list[Turn]:
         steady = tuple(author.block(author.size(5000, 0.8, 20_000)) for _ in range(rng.randint(0, 1)))
         size, edits = author.size(6000, 0.8, 30_000), rng.choice((0.1, 0.25, 0.5, 0.95))
         session = Session(author, f"edited{number}", model, system, (*steady, author.block(size)))
-        tempo = tempo_of(rng)
+        session.edited, session.pauses = edits, (tempo := tempo_of(rng))
         for _ in range(rng.randint(12, 40)):
             asked = session.turn(at)
             turns.append(asked)
-            at += 2.0 + asked.output_tokens / TOKENS_PER_SECOND + tempo.pause(rng)
+            at += asked.takes + tempo.pause(rng)
             if rng.random() < edits:
                 session.pinned = (*steady, author.block(size))
         at += rng.choice((60.0, 5000.0))
@@ -232,12 +269,12 @@ def images(author: Author) -> list[Turn]:
     model, system = _model(rng), author.text(author.size(1500, 0.7, 6000))
     for number in range(4):
         session = Session(author, f"images{number}", model, system)
-        tempo = tempo_of(rng)
+        session.pauses = tempo = tempo_of(rng)
         for place in range(rng.randint(5, 40)):
             session.pictures = 0.3 if place > 2 else 0.15
             asked = session.turn(at)
             turns.append(asked)
-            at += 2.0 + asked.output_tokens / TOKENS_PER_SECOND + tempo.pause(rng)
+            at += asked.takes + tempo.pause(rng)
         at += rng.choice((60.0, 5000.0))
     return turns
 
@@ -249,11 +286,12 @@ def model_switches(author: Author) -> list[Turn]:
     for number in range(3):
         pair = rng.sample(MODELS, 2)
         session = Session(author, f"switch{number}", pair[0], system)
-        tempo, switching = tempo_of(rng), rng.choice((0.08, 0.2, 0.6))
+        session.pauses = tempo = tempo_of(rng)
+        switching = rng.choice((0.08, 0.2, 0.6))
         for _ in range(rng.randint(15, 50)):
             asked = session.turn(at)
             turns.append(asked)
-            at += 2.0 + asked.output_tokens / TOKENS_PER_SECOND + tempo.pause(rng)
+            at += asked.takes + tempo.pause(rng)
             if rng.random() < switching:
                 session.model = pair[session.model == pair[0]]
         at += rng.choice((60.0, 5000.0))
@@ -301,7 +339,7 @@ def steady(author: Author) -> list[Turn]:
             asked = session.turn(at)
             turns.append(asked)
             pause = min(200.0, rng.lognormvariate(math.log(usual), 0.6))
-            at += 2.0 + asked.output_tokens / TOKENS_PER_SECOND + pause
+            at += asked.takes + pause
         at += 9000
     return turns
 
