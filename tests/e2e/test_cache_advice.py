@@ -226,8 +226,13 @@ async def world(
         monkeypatch.setenv("ANTHROPIC_BASE_URL", sim.base_url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
 
-        async def run(pause: float, **settings: Any) -> tuple[int, Suggestion | None]:
-            """Ask six questions at this pace; what they cost, and the one suggestion that follows from it."""
+        async def run(
+            pause: float, *, refresh_after: float = 0, **settings: Any
+        ) -> tuple[int, Suggestion | None]:
+            """Ask six questions at this pace; what they cost, and the best suggestion that follows from it.
+
+            `refresh_after` seconds the cache is refreshed, as the keeper does it.
+            """
             sim.cache.clear()
             sim.reply_with(*[f"answer {n} " * 60 for n in range(6)])
             manager = APISessionManager(settings=Settings(**settings), clock=clock)
@@ -235,7 +240,10 @@ async def world(
             session = manager.create_session(system_prompt=RULES)
             for n in range(6):
                 await manager.send_message(session, f"question {n} " * 100)
-                clock.now += pause
+                clock.now += refresh_after
+                if refresh_after:
+                    assert (await (await manager.warming.start(session)).result()).state == "refreshed"
+                clock.now += pause - refresh_after
             told = await manager.cache_report.advice("session", session)
             cost = (await manager.load(session)).cost.nano_usd
             assert cost is not None
@@ -252,6 +260,7 @@ async def world(
         ("caching-off", 60.0, {"prompt_caching": False}, {"prompt_caching": True}),
         ("lifetime", 1_200.0, {"prompt_cache": "5m"}, {"prompt_cache": "1h"}),
         ("lifetime", 60.0, {"prompt_cache": "1h"}, {"prompt_cache": "5m"}),
+        ("keep-warm", 360.0, {"prompt_cache": "5m"}, {"prompt_cache": "5m", "refresh_after": 270.0}),
     ],
 )
 async def test_who_follows_the_advice_saves_what_it_promised(
