@@ -324,5 +324,7 @@ async def test_a_failed_writer_leaves_the_next_one_to_write(
 
     usages = [result.usage for result in results if not isinstance(result, BaseException)]
     assert len(usages) == 2
+    waits = [result.timing.shared_wait_ms for result in results if not isinstance(result, BaseException)]
+    assert max(waits) < 1500, "a failure wakes those who wait"
     assert sorted(usage.cache_creation_input_tokens > 10_000 for usage in usages) == [False, True]
     assert (await ask(manager, sessions[0], "again")).usage.cache_read_input_tokens > 10_000

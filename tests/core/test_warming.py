@@ -352,6 +352,18 @@ async def test_a_window_that_closes_takes_no_refresh_along(desk: Desk) -> None:
     assert desk.told[-1].state == "stopped"
 
 
+async def test_a_question_that_the_closing_ends_starts_no_keeping(desk: Desk) -> None:
+    session = await new_session(desk.manager, system_prompt=LONG)
+    await ask(desk.manager, session)
+    desk.simulator.fail_next(Fault.stall())
+    start(desk.manager, session, "a long one")
+    await asyncio.to_thread(desk.simulator.wait_stalled, 1)
+    await desk.manager.aclose()
+
+    assert desk.days.due == []
+    assert desk.manager.warming.keeper._watches == {}
+
+
 async def test_an_editor_that_is_gone_is_not_waited_for(desk: Desk) -> None:
     session = await new_session(desk.manager, system_prompt=LONG)
     await ask(desk.manager, session)

@@ -6,7 +6,7 @@ that comes meanwhile goes out, after a short wait where that lets it read what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +189,7 @@ class Warmer:
         self._settling.settle(asking.turn, _settled(asking))
 
     def _note(self, warm: Warm, plan: PlannedTurn, usage: Usage) -> None:
-        """What the session's next question will find, without the message that only stood in for it.
+        """What the session's next question will find.
 
         The endpoint is not asked to compare with this request, whose last message is in no other.
         """
@@ -198,10 +198,7 @@ class Warmer:
         verdict = judge(plan.model, usage, prompt, previous)
         sent = self._cache.sent(prompt, usage, verdict, previous.message_id if previous else None)
         if sent is not None:
-            messages = sent.fingerprint.messages - 1
-            history = prompt.history_after(messages)
-            fingerprint = replace(sent.fingerprint, history=history, messages=messages)
-            warm.asking.conversation.note_warm(replace(sent, fingerprint=fingerprint))
+            warm.asking.conversation.note_warm(sent)
 
 
 def _settled(asking: Asking) -> TurnResult:
