@@ -236,7 +236,10 @@ def _by_type(told: Mapping[str, Any], host: str, status: int | None = None) -> C
         )
     make = _BY_TYPE.get(kind) if isinstance(kind, str) else None
     if make is not None:
-        return make(host, detail, _code_of(told))
+        error = make(host, detail, _code_of(told))
+        if isinstance(error, BadImageError):
+            error.hint = _image_hint(told.get("details"))
+        return error
     at = f" ({status})" if status else ""
     return NetworkError(f"{host} failed{at}{detail}")
 
@@ -249,12 +252,22 @@ def _code_of(told: Mapping[str, Any]) -> str:
 
 def _invalid(host: str, detail: str, code: str) -> CmtError:
     if code.startswith("image") or re.search(r"\bimages?\b", detail):
-        return BadImageError(f"{host} refused an image{detail}", hint="Remove the image or make it smaller.")
+        return BadImageError(f"{host} refused an image{detail}")
     if _TOO_LONG.search(detail):
         return ContextTooLargeError(
             f"The prompt is longer than the model takes{detail}", hint="Attach less, or start a new session."
         )
     return InvalidRequestError(f"{host} refused the request{detail}")
+
+
+def _image_hint(details: object) -> str:
+    """What to do, with the size that the endpoint takes and the images it minds, where it says so."""
+    told = details if isinstance(details, dict) else {}
+    side, paths = told.get("max_side_length_pixels"), told.get("paths")
+    which = clean(", ".join(map(str, paths))) if isinstance(paths, list) and paths else ""
+    if not isinstance(side, int):
+        return "Remove the image or make it smaller."
+    return f"Send it with at most {side} pixels on a side{f' ({which})' if which else ''}, or leave it out."
 
 
 def _not_found(host: str, detail: str, _code: str) -> CmtError:

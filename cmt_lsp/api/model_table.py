@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _EFFORT_SHARED_FROM = 5
+_SMALL_WINDOW = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Model:
     released: date | None
     source: str
     confidence: Literal["high", "medium", "low"]
+
+    @property
+    def max_images(self) -> int:
+        """Images of one request, history included: fewer for the small context windows."""
+        return 100 if self.context_window <= _SMALL_WINDOW else 600
 
     @property
     def caches_by_effort(self) -> bool:

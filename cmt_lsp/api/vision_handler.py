@@ -8,40 +8,56 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from cmt_lsp.api.errors import BadImageError
-from cmt_lsp.api.vision.container import ImageFacts, inspect_image, name_of_other_format
-from cmt_lsp.api.vision.file import MAX_FILE_BYTES, local_path, read_image_file, short_name
+from cmt_lsp.api.models import Model, find_model
+from cmt_lsp.api.vision import child
+from cmt_lsp.api.vision.container import image_size, inspect_image, name_of_other_format
+from cmt_lsp.api.vision.data_uri import bytes_of, is_data_uri
+from cmt_lsp.api.vision.file import hold_image_bytes, local_path, open_image_file, short_name
+from cmt_lsp.api.vision.sizes import (
+    EDGE_OF_MANY,
+    LONG_EDGE,
+    MANY_IMAGES,
+    MAX_BASE64_BYTES,
+    MAX_IMAGES,
+    MAX_MESSAGE_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    TOKEN_CAP,
+    Tier,
+    image_tokens,
+    scaled_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-Tier: TypeAlias = Literal["standard", "high"]
+    from cmt_lsp.api.vision.child import Picture
+    from cmt_lsp.api.vision.container import ImageFacts
+    from cmt_lsp.api.vision.file import ImageFile
 
-LONG_EDGE: dict[Tier, int] = {"standard": 1568, "high": 2576}
-"""Longest side in pixels that a model of the tier sees; the endpoint shrinks what is longer."""
-TOKEN_CAP: dict[Tier, int] = {"standard": 1568, "high": 4784}
-MAX_BASE64_BYTES = 5_000_000
-MAX_PIXELS = 40_000_000
-MAX_IMAGES = 100
-MAX_MESSAGE_BYTES = 30_000_000
-"""Base64 of all images; the endpoint refuses bodies over 32 MB, and text needs room too."""
-TIME_LIMIT = 10.0
+__all__ = [
+    "LONG_EDGE",
+    "MAX_BASE64_BYTES",
+    "MAX_PIXELS",
+    "TOKEN_CAP",
+    "ImageContent",
+    "Inspection",
+    "Tier",
+    "VisionHandler",
+    "image_tokens",
+    "scaled_size",
+]
 
-_PATCH = 28
-_MANY_IMAGES, _EDGE_OF_MANY = 20, 2000
-_WORKS = "save it as PNG, JPEG, WebP or GIF"
-_REWRITTEN = {"PNG": "image/png", "JPEG": "image/jpeg"}
-_ENVIRONMENT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+THUMBNAIL_EDGE = 256
+
+_JPEG = b"\xff\xd8\xff"
+_MAGIC = (b"\x89PNG\r\n\x1a\n", _JPEG, b"RIFF", b"GIF87a", b"GIF89a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +90,35 @@ class ImageContent:
         return image_tokens(self.width, self.height, tier)
 
 
-class VisionHandler:
-    """Loads images for models of one tier; `load_image_async` is for event loops."""
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """An image as the file holds it, as it would be sent, and a small copy to look at."""
 
-    def __init__(self, tier: Tier = "high") -> None:
-        """`tier` is `Model.vision` of the model that will look at the images."""
+    original: ImageFacts
+    original_bytes: int
+    sent: ImageContent
+    thumbnail: bytes = field(repr=False)
+    """A PNG of at most 256 pixels and 255 colours; empty where there is none."""
+
+
+class VisionHandler:
+    """Loads images for models of one tier; the `_async` methods are for event loops."""
+
+    def __init__(self, tier: Tier = "high", *, max_images: int = MAX_IMAGES) -> None:
+        """`tier` and `max_images` are those of the model that will look at the images; see `for_model`."""
         self._tier = tier
+        self._max_images = max_images
+
+    @classmethod
+    def for_model(cls, model: str) -> VisionHandler:
+        """A handler with the limits of a model; one that nobody knows may see as much as the best."""
+        known: Model | None = find_model(model)
+        return cls() if known is None else cls(known.vision, max_images=known.max_images)
 
     def load_image(self, file_path: str | Path, *, tier: Tier | None = None) -> ImageContent:
-        """Load a local file, given as path or `file:` URI; BadImageError says which, why and what works."""
-        path = local_path(file_path)
-        return self.load_image_from_bytes(read_image_file(path), name=short_name(path.name), tier=tier)
+        """Load a local file by path or `file:` URI, or a `data:` URI; BadImageError says which, why and what works."""
+        with _opened(file_path) as file:
+            return self._prepare(file, tier)
 
     def load_image_from_bytes(
         self,
@@ -95,15 +129,18 @@ class VisionHandler:
         tier: Tier | None = None,
     ) -> ImageContent:
         """Check and prepare image bytes; the format is read from them, whatever `media_type` claims."""
-        facts = _checked(image_bytes, name)
-        answer = _decode(_order(image_bytes, facts, tier or self._tier), name)
-        return _content(image_bytes, facts, answer, name)
+        with hold_image_bytes(image_bytes, name) as file:
+            return self._prepare(file, tier)
 
-    async def load_image_async(self, file_path: str | Path, *, tier: Tier | None = None) -> ImageContent:
-        """`load_image` without blocking the event loop; cancelling it ends the child process."""
-        path = local_path(file_path)
-        data = await asyncio.to_thread(read_image_file, path)
-        return await self.load_image_from_bytes_async(data, name=short_name(path.name), tier=tier)
+    async def load_image_async(
+        self, file_path: str | Path, *, tier: Tier | None = None, beside: int = 0
+    ) -> ImageContent:
+        """`load_image` without blocking the event loop; cancelling it ends the child process.
+
+        `beside` is how many other images the request will carry: among many, each must be smaller.
+        """
+        with await asyncio.to_thread(_opened, file_path) as file:
+            return (await self._inspect(file, self._order(tier, beside))).sent
 
     async def load_image_from_bytes_async(
         self,
@@ -112,11 +149,16 @@ class VisionHandler:
         *,
         name: str = "image",
         tier: Tier | None = None,
+        beside: int = 0,
     ) -> ImageContent:
         """`load_image_from_bytes` without blocking the event loop."""
-        facts = await asyncio.to_thread(_checked, image_bytes, name)
-        answer = await _decode_async(_order(image_bytes, facts, tier or self._tier), name)
-        return await asyncio.to_thread(_content, image_bytes, facts, answer, name)
+        with await asyncio.to_thread(hold_image_bytes, image_bytes, name) as file:
+            return (await self._inspect(file, self._order(tier, beside))).sent
+
+    async def inspect_async(self, file_path: str | Path, *, name: str | None = None) -> Inspection:
+        """What a file or a `data:` URI holds, and what would be sent of it; BadImageError as for loading it."""
+        with await asyncio.to_thread(_opened, file_path, name) as file:
+            return await self._inspect(file, self._order(None, 0, thumbnail=THUMBNAIL_EDGE))
 
     def image_from_url(self, url: str) -> ImageContent:
         """An https URL the person typed, handed on to the API as it is; this program never opens it."""
@@ -130,165 +172,85 @@ class VisionHandler:
 
     def build_vision_message(self, text: str, images: Sequence[ImageContent]) -> dict[str, Any]:
         """One user message, images before text; BadImageError where the endpoint would refuse their number or size."""
-        _check_together(images)
+        self.check_together(images)
         blocks = [image.to_dict() for image in images]
         if text.strip():
             blocks.append({"type": "text", "text": text})
         return {"role": "user", "content": blocks}
 
+    def check_together(self, images: Sequence[ImageContent]) -> None:
+        """BadImageError where the endpoint would refuse so many images, or their sizes, in one request."""
+        if len(images) > self._max_images:
+            raise BadImageError(
+                f"{len(images)} images are too many for one message: send at most {self._max_images}"
+            )
+        if sum(len(image.data) for image in images) > MAX_MESSAGE_BYTES:
+            raise BadImageError("the images are over 30 MB together: send fewer or smaller ones")
+        large = [image for image in images if max(image.width or 0, image.height or 0) > EDGE_OF_MANY]
+        if len(images) > MANY_IMAGES and large:
+            raise BadImageError(
+                f"{large[0].name} is over {EDGE_OF_MANY} pixels, too large beside more than {MANY_IMAGES} images: "
+                "send fewer images or smaller ones"
+            )
 
-def scaled_size(width: int, height: int, tier: Tier) -> tuple[int, int]:
-    """The size a model of the tier sees: within its long edge and its token cap, same proportions."""
-    longest = max(width, height)
-    edge = min(longest, LONG_EDGE[tier])
-    while True:
-        size = max(1, round(width * edge / longest)), max(1, round(height * edge / longest))
-        if _patches(*size) <= TOKEN_CAP[tier]:
-            return size
-        edge -= 1
+    def _order(self, tier: Tier | None, beside: int, *, thumbnail: int = 0) -> dict[str, Any]:
+        longest = EDGE_OF_MANY if beside >= MANY_IMAGES else MAX_SIDE
+        return {"tier": tier or self._tier, "longest_edge": longest, "thumbnail": thumbnail}
 
+    def _prepare(self, file: ImageFile, tier: Tier | None) -> ImageContent:
+        _check(file)
+        return _content(file, child.decode(file.file, self._order(tier, 0), file.name))
 
-def image_tokens(width: int, height: int, tier: Tier) -> int:
-    """Prompt tokens of an image: one for each patch of 28 by 28 pixels after scaling."""
-    return _patches(*scaled_size(width, height, tier))
-
-
-def _patches(width: int, height: int) -> int:
-    return -(-width // _PATCH) * -(-height // _PATCH)
-
-
-def _checked(data: bytes, name: str) -> ImageFacts:
-    """Refuse by the header alone what must never reach a decoder."""
-    if not data:
-        raise BadImageError(f"{name} is empty: choose another file")
-    if len(data) > MAX_FILE_BYTES:
-        raise BadImageError(f"{name} is larger than 20 MB: save a smaller copy and choose that")
-    facts = inspect_image(data)
-    if facts is None or not facts.width or not facts.height:
-        kind = name_of_other_format(data)
-        raise BadImageError(
-            f"{name} is {f'in {kind} format' if kind else 'not an image that can be sent'}: {_WORKS}"
-        )
-    if facts.width * facts.height > MAX_PIXELS:
-        size = f"{facts.width} x {facts.height} pixels"
-        raise BadImageError(f"{name} has {size}, and at most 40 million can be read: save a smaller copy")
-    return facts
+    async def _inspect(self, file: ImageFile, order: dict[str, Any]) -> Inspection:
+        _check(file)
+        picture = await child.decode_async(file.file, order, file.name)
+        content = await asyncio.to_thread(_content, file, picture)
+        return Inspection(picture.original, file.size, content, picture.thumbnail)
 
 
-def _order(data: bytes, facts: ImageFacts, tier: Tier) -> bytes:
-    max_bytes = MAX_BASE64_BYTES // 4 * 3
-    order = {
-        "kind": facts.media_type.removeprefix("image/").upper(),
-        "keep": facts.clean and len(data) <= max_bytes,
-        "long_edge": LONG_EDGE[tier],
-        "max_bytes": max_bytes,
-    }
-    return json.dumps(order).encode() + b"\n" + data
+def _opened(given: str | Path, name: str | None = None) -> ImageFile:
+    if isinstance(given, str) and is_data_uri(given):
+        shown = short_name(name or "image")
+        return hold_image_bytes(bytes_of(given, shown), shown)
+    return open_image_file(local_path(given))
 
 
-def _command() -> list[str]:
-    """The child's command line: isolated, no site folder, and the image library's own folder as its only extra."""
-    library = find_spec("PIL")  # finds the folder; the package is not imported here
-    if library is None or library.origin is None:
-        raise BadImageError("images need the Pillow package: install cmt-lsp again with its dependencies")
-    script = Path(__file__).with_name("vision") / "decoder.py"
-    return [sys.executable, "-I", "-S", str(script), str(Path(library.origin).parents[1])]
+def _check(file: ImageFile) -> None:
+    """Refuse by the head alone what must never reach a decoder."""
+    head = file.head
+    if not head:
+        raise BadImageError(f"{file.name} is empty: choose another file")
+    size = image_size(head) if head.startswith(_MAGIC) else None
+    whole = file.size <= len(head)
+    far = not whole and head.startswith(_JPEG)  # its size may stand behind a long profile
+    if (size is None and not far) or (whole and inspect_image(head) is None):
+        kind = name_of_other_format(head)
+        told = f"in {kind} format" if kind else "not an image that can be sent"
+        raise BadImageError(f"{file.name} is {told}: {child.WORKS}")
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise child.too_many_pixels(file.name, *size)
 
 
-def _environment() -> dict[str, str]:
-    """No key and no setting of the server reaches the child."""
-    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+def _content(file: ImageFile, picture: Picture) -> ImageContent:
+    facts = picture.facts
+    encoded = base64.b64encode(picture.sent).decode("ascii")
+    changes = _changes(file.size, picture)
+    return ImageContent("base64", facts.media_type, encoded, facts.width, facts.height, file.name, changes)
 
 
-def _decode(order: bytes, name: str) -> bytes:
-    try:
-        done = subprocess.run(  # noqa: S603 - our own script, no shell, nothing of the image on the command line
-            _command(),
-            input=order,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_environment(),
-            timeout=TIME_LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _too_slow(name) from error
-    return done.stdout
-
-
-async def _decode_async(order: bytes, name: str) -> bytes:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *_command(), stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=_environment()
-    )
-    try:
-        async with asyncio.timeout(TIME_LIMIT):
-            answer, _ = await process.communicate(order)
-    except TimeoutError as error:
-        raise _too_slow(name) from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return answer
-
-
-def _too_slow(name: str) -> BadImageError:
-    return BadImageError(
-        f"{name} took longer than {TIME_LIMIT:.0f} s to decode: save a smaller copy and try again"
-    )
-
-
-def _content(data: bytes, facts: ImageFacts, answer: bytes, name: str) -> ImageContent:
-    """Turn the child's answer into an image; an answer that breaks its form means a broken or captured child."""
-    line, _, rewritten = answer.partition(b"\n")
-    if line == b'{"error": "memory"}':
-        raise BadImageError(f"{name} needs too much memory to decode: save a smaller copy and choose that")
-    try:
-        media_type, width, height = _result(json.loads(line), facts)
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadImageError(
-            f"{name} is damaged or not what it seems: open it in an image program and {_WORKS}"
-        ) from error
-    encoded = base64.b64encode(rewritten or data).decode("ascii")
-    if len(encoded) > MAX_BASE64_BYTES:
-        raise BadImageError(f"{name} is still over 5 MB after scaling: save a smaller or coarser copy")
-    changes = _changes(facts, media_type, width, height) if rewritten else ()
-    return ImageContent("base64", media_type, encoded, width, height, name, changes)
-
-
-def _result(result: dict[str, Any], facts: ImageFacts) -> tuple[str, int, int]:
-    """Media type and size; ValueError, KeyError or TypeError for anything else."""
-    width, height = result["width"], result["height"]
-    if (
-        type(width) is not int
-        or type(height) is not int
-        or min(width, height) < 1
-        or width * height > MAX_PIXELS
-    ):
-        raise ValueError("no size of an image")
-    return facts.media_type if result["same"] is True else _REWRITTEN[result["kind"]], width, height
-
-
-def _changes(facts: ImageFacts, media_type: str, width: int, height: int) -> tuple[str, ...]:
-    scaled = max(facts.width, facts.height) > max(width, height)
+def _changes(size: int, picture: Picture) -> tuple[str, ...]:
+    was, now = picture.original, picture.facts
+    if was.clean and not was.animated and len(picture.sent) == size:
+        return ()
+    scaled = max(was.width, was.height) > max(now.width, now.height)
+    kind = now.media_type.removeprefix("image/").upper()
     made = (
-        (scaled, f"scaled from {facts.width} x {facts.height} to {width} x {height}"),
-        (facts.animated, "first frame only"),
-        (not facts.clean, "metadata removed"),
-        (facts.media_type != media_type, f"written as {media_type.removeprefix('image/').upper()}"),
+        (scaled, f"scaled from {was.width} x {was.height} to {now.width} x {now.height}"),
+        (was.animated, "first frame only"),
+        (not was.clean, "metadata removed"),
+        (
+            was.media_type != now.media_type,
+            f"written as {kind}{f' of {picture.note}' if picture.note else ''}",
+        ),
     )
     return tuple(words for done, words in made if done) or ("compressed to fit 5 MB",)
-
-
-def _check_together(images: Sequence[ImageContent]) -> None:
-    if len(images) > MAX_IMAGES:
-        raise BadImageError(f"{len(images)} images are too many for one message: send at most {MAX_IMAGES}")
-    if sum(len(image.data) for image in images) > MAX_MESSAGE_BYTES:
-        raise BadImageError("the images are over 30 MB together: send fewer or smaller ones")
-    large = [image for image in images if max(image.width or 0, image.height or 0) > _EDGE_OF_MANY]
-    if len(images) > _MANY_IMAGES and large:
-        raise BadImageError(
-            f"{large[0].name} is over {_EDGE_OF_MANY} pixels, too large beside more than {_MANY_IMAGES} images: "
-            "send fewer images or smaller ones"
-        )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.ending import Ending
+    from cmt_lsp.core.images import HeldImages
     from cmt_lsp.core.money.attempt import Kind
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
@@ -114,14 +115,16 @@ def begin(
     return Asking(Turn(turn_id, session.id, draft.model), draft, conversation, flight, meter, clock())
 
 
-async def load_content(drafts: Sequence[Draft]) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+async def load_content(
+    drafts: Sequence[Draft], held: HeldImages
+) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
     """The blocks of one question, the same for all its drafts, and what was done to its images.
 
     Files are read once. Images are as large as the model that sees most of them can use; for the others the endpoint
     scales them down.
     """
     first = drafts[0]
-    images = await load_images(first.images, _sharpest(drafts))
+    images = await load_images(first.images, _sharpest(drafts), held)
     notices = [f"{image.name}: {change}" for image in images for change in image.changes]
     blocks = [block.content_block for block in first.context]
     return prompt_content([image.to_dict() for image in images], blocks, first.text), notices

@@ -17,6 +17,7 @@ from cmt_lsp.core.history import (
     prefix_digest,
     sent_turns,
 )
+from cmt_lsp.core.images import held_images
 from cmt_lsp.core.transcripts import sums
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.cache_manager import CacheManager, PlannedPrompt, SentPrompt
     from cmt_lsp.api.models import Model
     from cmt_lsp.core.draft import Draft
+    from cmt_lsp.core.images import HeldImages
     from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.transcripts import SessionRow
 
@@ -81,6 +83,11 @@ class ConversationManager:
             content_tokens(turn.prompt) + content_tokens(turn.answer)
             for turn in sent_turns(self.loaded, self.record.history_from)
         )
+
+    @property
+    def held_images(self) -> HeldImages:
+        """The images that the next request carries before its own."""
+        return held_images(self.loaded, self.record.history_from)
 
     @property
     def weight(self) -> int:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import binascii
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadImageError, BadParamsError
 from cmt_lsp.api.models import find_model
+from cmt_lsp.api.vision.container import image_size
+from cmt_lsp.api.vision.data_uri import bytes_of
+from cmt_lsp.api.vision.sizes import EDGE_OF_MANY, MANY_IMAGES, MAX_IMAGES, MAX_MESSAGE_BYTES
+from cmt_lsp.core.history import sent_turns
 from cmt_lsp.core.turn import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cmt_lsp.api.vision_handler import ImageContent, VisionHandler
+    from cmt_lsp.core.records import TurnRecord
 
     AnyImage = ImageContent | ImageSource | str | Path | Mapping[str, Any]
 
+DECODERS = 2
+"""Images that are decoded at once; each may take 512 MB."""
+_HEAD = 4096 * 4  # base64 characters, whole groups of four
 _FIELDS = ("path", "data", "url", "media_type", "name")
 
 
@@ -27,18 +36,81 @@ def image_sources(images: Iterable[AnyImage] | None) -> tuple[ImageSource, ...]:
     return tuple(_source(image, index) for index, image in enumerate(images or ()))
 
 
-async def load_images(sources: Sequence[ImageSource], model: str) -> list[ImageContent]:
+@dataclass(frozen=True, slots=True)
+class HeldImages:
+    """The images that a conversation carries already: the endpoint's limits are for a request, not for a question."""
+
+    count: int = 0
+    base64_bytes: int = 0
+    longest_side: int = 0
+    """In pixels, over all of them."""
+
+
+NONE_HELD = HeldImages()
+
+
+def held_images(turns: Iterable[TurnRecord], history_from: int) -> HeldImages:
+    """What the turns that go along with the next question hold."""
+    blocks = [block for turn in sent_turns(turns, history_from) for block in turn.prompt]
+    data = [str(block["source"].get("data") or "") for block in blocks if block.get("type") == "image"]
+    return HeldImages(len(data), sum(map(len, data)), max(map(_longest_side, data), default=0))
+
+
+async def load_images(
+    sources: Sequence[ImageSource], model: str, held: HeldImages = NONE_HELD
+) -> list[ImageContent]:
     """The checked images, in order, as large as the model can use; files are read and decoded off the loop.
 
-    BadImageError names the image and what works.
+    BadImageError names the image and what works; also where the request with all that is `held` would be refused,
+    since an image that is once in a conversation would have every later question refused.
     """
     if not sources:
         return []
     from cmt_lsp.api.vision_handler import VisionHandler
 
-    known = find_model(model)
-    handler = VisionHandler(known.vision if known is not None else "high")
-    return [await _load(source, handler) for source in sources]
+    handler, known = VisionHandler.for_model(model), find_model(model)
+    together = held.count + len(sources)
+    _check_number(len(sources), held, known.max_images if known else MAX_IMAGES)
+    decoders = asyncio.Semaphore(DECODERS)
+
+    async def load(source: ImageSource) -> ImageContent:
+        async with decoders:
+            return await _load(source, handler, together - 1)
+
+    loading = [asyncio.ensure_future(load(source)) for source in sources]
+    try:
+        images = [await one for one in loading]
+    finally:
+        for one in loading:
+            one.cancel()
+        await asyncio.gather(*loading, return_exceptions=True)
+    handler.check_together(images)
+    if held.count and held.base64_bytes + sum(len(image.data) for image in images) > MAX_MESSAGE_BYTES:
+        raise BadImageError(
+            "the images of this conversation would be over 30 MB together: start a new session for more of them"
+        )
+    return images
+
+
+def _check_number(new: int, held: HeldImages, most: int) -> None:
+    """What can be told before anything is decoded."""
+    if new + held.count > most:
+        raise BadImageError(
+            f"{new + held.count} images are too many, the {held.count} of the conversation included: "
+            f"send at most {most}, or start a new session"
+            if held.count
+            else f"{new} images are too many for one message: send at most {most}"
+        )
+    if held.longest_side > EDGE_OF_MANY and new + held.count > MANY_IMAGES:
+        raise BadImageError(
+            f"the conversation holds an image over {EDGE_OF_MANY} pixels, which may not stand beside more than "
+            f"{MANY_IMAGES} others: start a new session for more images"
+        )
+
+
+def _longest_side(data: str) -> int:
+    size = image_size(base64.b64decode(data[:_HEAD]))
+    return max(size) if size else 0
 
 
 def _source(image: AnyImage, index: int) -> ImageSource:
@@ -67,16 +139,13 @@ def _from_mapping(image: Mapping[str, Any], index: int) -> ImageSource:
     return ImageSource(path=Path(path) if path else None, **values)
 
 
-async def _load(source: ImageSource, handler: VisionHandler) -> ImageContent:
+async def _load(source: ImageSource, handler: VisionHandler, beside: int) -> ImageContent:
     if source.content is not None:
         return source.content
     if source.path is not None:
-        return await handler.load_image_async(source.path)
+        return await handler.load_image_async(source.path, beside=beside)
     if source.url is not None:
         return handler.image_from_url(source.url)
     name = source.name or "image"
-    try:
-        raw = base64.b64decode(source.data or "", validate=True)
-    except binascii.Error as error:
-        raise BadImageError(f"{name} is not valid base64; attach the file itself.") from error
-    return await handler.load_image_from_bytes_async(raw, source.media_type, name=name)
+    raw = await asyncio.to_thread(bytes_of, source.data or "", name)
+    return await handler.load_image_from_bytes_async(raw, source.media_type, name=name, beside=beside)

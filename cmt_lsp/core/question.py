@@ -38,7 +38,7 @@ async def place_question(
 ) -> Question:
     """Plan a question behind a session's history; BadParamsError, BadImageError."""
     draft = draft_of(request, conversation.record.model, settings, today)
-    images = await load_images(draft.images, draft.model)
+    images = await load_images(draft.images, draft.model, conversation.held_images)
     content = prompt_content(
         [image.to_dict() for image in images],
         [block.content_block for block in draft.context],

@@ -83,7 +83,9 @@ class TurnRunner:
         await self._shelf.refresh(asking.conversation)
         _check_replaced(asking)
         if asking.replaced is None:
-            asking.content, asking.notices = await load_content([asking.draft])
+            asking.content, asking.notices = await load_content(
+                [asking.draft], asking.conversation.held_images
+            )
         else:
             asking.content = asking.replaced.prompt
         client, access = await self._clients.for_request(settings)

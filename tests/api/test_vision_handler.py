@@ -24,6 +24,7 @@ from PIL import Image, PngImagePlugin
 
 from cmt_lsp.api import vision_handler
 from cmt_lsp.api.errors import BadImageError
+from cmt_lsp.api.vision import child
 from cmt_lsp.api.vision.container import inspect_image
 from cmt_lsp.api.vision_handler import ImageContent, Tier, VisionHandler, image_tokens, scaled_size
 
@@ -172,7 +173,7 @@ def test_an_image_over_five_megabytes_is_compressed_to_fit() -> None:
     image = VisionHandler().load_image_from_bytes(data)
     assert (image.media_type, image.width, image.height) == ("image/jpeg", 1500, 1200)
     assert len(image.data) <= 5_000_000
-    assert image.changes == ("written as JPEG",)
+    assert image.changes == ("written as JPEG of quality 90",)
 
 
 def test_transparency_becomes_white_and_not_black_when_it_must_go() -> None:
@@ -219,7 +220,7 @@ def test_a_print_photo_in_four_inks_is_sent_as_rgb() -> None:
         ("SVG", b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
         ("PSD", b"8BPS\x00\x01" + bytes(30)),
         ("not an image", picture("PPM")),
-        ("not an image", picture("EPS")),
+        ("EPS", picture("EPS")),
         ("not an image", b"ANTHROPIC_API_KEY=x"),
         ("not an image", b"\x89PNG\r\n\x1a\n"),
         ("not an image", b"\xff\xd8\xff\xd9"),
@@ -230,7 +231,7 @@ def test_a_print_photo_in_four_inks_is_sent_as_rgb() -> None:
 def test_another_format_renamed_is_refused_before_any_decoder(
     named: str, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vision_handler, "_command", lambda: pytest.fail("a decoder was started"))
+    monkeypatch.setattr(child, "command", lambda _order: pytest.fail("a decoder was started"))
     path = tmp_path / "shot.png"
     path.write_bytes(data)
     with pytest.raises(BadImageError, match=rf"shot\.png is .*{named}.*save it as PNG, JPEG, WebP or GIF"):
@@ -281,7 +282,7 @@ def test_more_pixels_than_allowed_are_named() -> None:
 
 def test_the_largest_allowed_picture_is_read_within_the_memory_limit() -> None:
     image = VisionHandler().load_image_from_bytes(picture("PNG", (6300, 6300), "RGBA"))
-    assert (image.width, image.height) == (2576, 2576)
+    assert (image.width, image.height) == scaled_size(6300, 6300, "high") == (1932, 1932)
 
 
 def test_a_picture_that_needs_more_memory_than_the_child_may_have_is_named_so() -> None:
@@ -385,15 +386,16 @@ def test_the_image_library_is_never_imported_here() -> None:
 def test_no_secret_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret")
     monkeypatch.setattr(
-        vision_handler, "_command", lambda: [sys.executable, "-c", "import os; print(sorted(os.environ))"]
+        child, "command", lambda _order: [sys.executable, "-c", "import os; print(sorted(os.environ))"]
     )
-    listed = vision_handler._decode(b"", "x").decode()
+    listed = subprocess.run(child.command({}), env=child.environment(), capture_output=True, text=True).stdout
+    assert "[" in listed
     assert "ANTHROPIC" not in listed
     assert "HOME" not in listed
 
 
 @pytest.mark.parametrize(
-    "child",
+    "script",
     [
         "import os; os.abort()",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
@@ -406,9 +408,9 @@ def test_no_secret_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_a_child_that_dies_or_lies_is_an_error_and_nothing_more(
-    child: str, monkeypatch: pytest.MonkeyPatch
+    script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vision_handler, "_command", lambda: [sys.executable, "-c", child])
+    monkeypatch.setattr(child, "command", lambda _order: [sys.executable, "-c", script])
     with pytest.raises(BadImageError, match="damaged or not what it seems"):
         VisionHandler().load_image_from_bytes(picture("PNG"))
     with pytest.raises(BadImageError, match="damaged or not what it seems"):
@@ -417,9 +419,9 @@ async def test_a_child_that_dies_or_lies_is_an_error_and_nothing_more(
 
 async def test_a_child_that_hangs_is_ended_and_named_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        vision_handler, "_command", lambda: [sys.executable, "-c", "import time; time.sleep(60)"]
+        child, "command", lambda _order: [sys.executable, "-c", "import time; time.sleep(60)"]
     )
-    monkeypatch.setattr(vision_handler, "TIME_LIMIT", 0.3)
+    monkeypatch.setattr(child, "TIME_LIMIT", 0.3)
     with pytest.raises(BadImageError, match="took longer than"):
         VisionHandler().load_image_from_bytes(picture("PNG"))
     with pytest.raises(BadImageError, match="took longer than"):
@@ -430,7 +432,7 @@ async def test_a_child_that_hangs_is_ended_and_named_too_slow(monkeypatch: pytes
 async def test_cancelling_ends_the_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     script = f"import pathlib, time; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
-    monkeypatch.setattr(vision_handler, "_command", lambda: [sys.executable, "-c", script])
+    monkeypatch.setattr(child, "command", lambda _order: [sys.executable, "-c", script])
     task = asyncio.create_task(VisionHandler().load_image_from_bytes_async(picture("PNG")))
     async with asyncio.timeout(20):
         while not ready.exists():  # the event is in another process

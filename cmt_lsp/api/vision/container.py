@@ -25,14 +25,14 @@ _PNG_PARTS = frozenset(
         b"gAMA",
         b"cHRM",
         b"sRGB",
-        b"iCCP",
         b"cICP",
         b"sBIT",
         b"bKGD",
         b"pHYs",
     }
 )
-_WEBP_PARTS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP"})
+_LONGEST_PNG_PART = 768  # bytes of a palette; only pixels take more
+_WEBP_PARTS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH"})
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_PARTS = _JPEG_SIZES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDD}  # tables, scans and restart intervals
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -47,6 +47,19 @@ _OTHER_FORMATS = (
     (4, b"ftypavif", "AVIF"),
     (4, b"ftyphei", "HEIC"),
     (4, b"ftypmif1", "HEIC"),
+    (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (0, b"SIMPLE  =", "FITS"),
+    (0, b"gimp xcf", "XCF"),
+    (0, b"%!PS", "EPS"),
+    (0, b"\xc5\xd0\xd3\xc6", "EPS"),
+    (0, b"DDS ", "DDS"),
+    (0, b"qoif", "QOI"),
+    (0, b"icns", "ICNS"),
+    (0, b"v/1\x01", "OpenEXR"),
+    (0, b"#?RADIANCE", "Radiance HDR"),
     (0, b"<svg", "SVG"),
     (0, b"<?xml", "SVG or XML"),
 )
@@ -88,6 +101,23 @@ def image_size(head: bytes) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
+def stripped(data: bytes) -> bytes | None:
+    """A PNG or JPEG with its pixels byte for byte and nothing beside them; None where it cannot be had that way."""
+    try:
+        if data.startswith(b"\x89PNG"):
+            chunks = [(kind, start, end) for kind, start, end in _png_chunks(data) if end <= len(data)]
+            kept = [data[start:end] for kind, start, end in chunks if _is_picture(kind, end - start)]
+            return b"".join([data[:8], *kept])
+        return _bare_jpeg(data) if data.startswith(b"\xff\xd8") else None
+    except (IndexError, ValueError):
+        return None
+
+
+def png_pixels(data: bytes) -> bytes:
+    """The compressed pixels of a PNG."""
+    return b"".join(data[start + 8 : end - 4] for kind, start, end in _png_chunks(data) if kind == b"IDAT")
+
+
 def name_of_other_format(data: bytes) -> str | None:
     """The name of a well-known format that cannot be sent."""
     return next((name for at, magic, name in _OTHER_FORMATS if data[at : at + len(magic)] == magic), None)
@@ -108,29 +138,40 @@ def _size(head: bytes) -> tuple[int, int]:
 def _png(data: bytes) -> ImageFacts:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise ValueError("no IHDR")
-    kinds, end, position = set(), False, 8
+    clean, animated, end = True, False, 0
+    for kind, start, end in _png_chunks(data):
+        clean = clean and _is_picture(kind, end - start)
+        animated = animated or kind == b"acTL"
+    clean = clean and kind == b"IEND" and end == len(data)
+    return ImageFacts("image/png", _big(data, 16, 4), _big(data, 20, 4), clean, animated)
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of each chunk, to the end of the picture or of the file."""
+    position = 8
     for _ in range(_MAX_PARTS):
-        kind = data[position + 4 : position + 8]
-        kinds.add(kind)
+        start, kind = position, data[position + 4 : position + 8]
         position += 12 + _big(data, position, 4)
+        yield kind, start, position
         if kind == b"IEND" or position > len(data) - 12:
-            end = kind == b"IEND" and position == len(data)
-            break
-    animated = b"acTL" in kinds
-    return ImageFacts(
-        "image/png", _big(data, 16, 4), _big(data, 20, 4), end and kinds <= _PNG_PARTS, animated
-    )
+            return
+
+
+def _is_picture(kind: bytes, length: int) -> bool:
+    return kind in _PNG_PARTS and (kind == b"IDAT" or length - 12 <= _LONGEST_PNG_PART)
 
 
 def _jpeg(data: bytes) -> ImageFacts:
     size, clean = None, True
+    after: int | None = 2
     for number, (code, start, end) in enumerate(_jpeg_segments(data)):
+        clean = clean and _is_jpeg_part(code, data[start:end]) and after in (None, _marker(code, start))
+        after = None if code == 0xDA else end
         if code == 0xD9:
             clean = clean and start == len(data)
             break
         if code in _JPEG_SIZES and size is None:
             size = _big(data, start + 3, 2), _big(data, start + 1, 2)
-        clean = clean and (code in _JPEG_PARTS or _is_plain_app(code, data[start:end]))
         if number == _MAX_PARTS:
             clean = False
             break
@@ -139,6 +180,24 @@ def _jpeg(data: bytes) -> ImageFacts:
     if size is None:
         raise ValueError("no frame header")
     return ImageFacts("image/jpeg", *size, clean, animated=False)
+
+
+def _marker(code: int, start: int) -> int:
+    """Where the two bytes of a marker stand, before the two of its length."""
+    return start - 2 if code == 0xD9 else start - 4
+
+
+def _bare_jpeg(data: bytes) -> bytes:
+    """Tables and scans; what follows a scan's header up to the next marker is its pixels."""
+    parts, after_scan = [data[:2]], None
+    for code, start, end in _jpeg_segments(data):
+        marker = _marker(code, start)
+        if after_scan is not None:
+            parts.append(data[after_scan:marker])
+        after_scan = end if code == 0xDA else None
+        if _is_jpeg_part(code, data[start:end]):
+            parts.append(data[marker:end])
+    return b"".join(parts)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -153,11 +212,13 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield code, start + 2, position
 
 
-def _is_plain_app(code: int, content: bytes) -> bool:
-    """JFIF with no thumbnail, Adobe's colour note, or a colour profile."""
+def _is_jpeg_part(code: int, content: bytes) -> bool:
+    """Pixels and their tables, the end, JFIF with no thumbnail, or Adobe's colour note."""
+    if code in _JPEG_PARTS or code == 0xD9:
+        return True
     if code == 0xE0:
         return content[:5] == b"JFIF\x00" and len(content) == 14
-    return (code == 0xEE and content[:5] == b"Adobe") or (code == 0xE2 and content[:12] == b"ICC_PROFILE\x00")
+    return code == 0xEE and content[:5] == b"Adobe" and len(content) == 12
 
 
 def _webp(data: bytes) -> ImageFacts:

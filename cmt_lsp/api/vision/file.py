@@ -1,4 +1,4 @@
-"""Reading an image file that a person named: local, regular, opened once and not too large."""
+"""An image file that a person named: local, regular, opened once and not too large."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import errno
 import os
 import re
 import stat
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
 from cmt_lsp.api.errors import BadImageError
 
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
 MAX_FILE_BYTES = 20 * 1000 * 1000
 
+_HEAD = 64 * 1024
 _URI = re.compile(r"[a-z][a-z0-9+.-]+://|(file|data|https?):", re.IGNORECASE)
 _FLAGS = (
     getattr(os, "O_NONBLOCK", 0)  # a FIFO with no writer must not hang the open
@@ -36,23 +43,72 @@ def local_path(path: str | Path) -> Path:
     return Path(text).expanduser()
 
 
-def read_image_file(path: Path) -> bytes:
-    """All bytes of a regular file of at most 20 MB; BadImageError with what to do otherwise."""
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image file, open at its beginning, for the decoder to read; only its head was read here."""
+
+    name: str
+    file: BinaryIO
+    size: int
+    head: bytes
+
+    def __enter__(self) -> Self:
+        """Hold it open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.file.close()
+
+
+def open_image_file(path: Path) -> ImageFile:
+    """A regular file of at most 20 MB; BadImageError with what to do otherwise."""
     name = short_name(path.name)
     try:
-        with open(path, "rb", opener=_open) as file:
-            facts = os.fstat(file.fileno())
-            regular, size = stat.S_ISREG(facts.st_mode), facts.st_size
-            data = file.read(MAX_FILE_BYTES + 1) if regular and size <= MAX_FILE_BYTES else b""
+        file = open(path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - ImageFile closes it
     except IsADirectoryError:
-        regular, size, data = False, 0, b""
+        raise _not_regular(name) from None
     except OSError as error:
         raise BadImageError(f"{name} cannot be read: {_reason(error)}") from error
-    if not regular:
-        raise BadImageError(f"{name} is not a regular file: choose an image file")
-    if max(size, len(data)) > MAX_FILE_BYTES:
-        raise BadImageError(f"{name} is larger than 20 MB: save a smaller copy and choose that")
-    return data
+    try:
+        return _looked_at(name, file, regular=True)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, OSError):
+            raise BadImageError(f"{name} cannot be read: {_reason(error)}") from error
+        raise
+
+
+def hold_image_bytes(data: bytes, name: str) -> ImageFile:
+    """Bytes as a file without a name, in memory where the platform can, for the decoder to read."""
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(name)
+    if hasattr(os, "memfd_create"):
+        file: BinaryIO = os.fdopen(os.memfd_create("image"), "w+b", buffering=0)
+    else:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - ImageFile closes it
+    file.write(data)
+    file.seek(0)
+    return _looked_at(name, file, regular=False)
+
+
+def _looked_at(name: str, file: BinaryIO, *, regular: bool) -> ImageFile:
+    facts = os.fstat(file.fileno())
+    if regular and not stat.S_ISREG(facts.st_mode):
+        raise _not_regular(name)
+    if facts.st_size > MAX_FILE_BYTES:
+        raise _too_large(name)
+    head = file.read(_HEAD) or b""
+    file.seek(0)
+    return ImageFile(name, file, facts.st_size, head)
+
+
+def _not_regular(name: str) -> BadImageError:
+    return BadImageError(f"{name} is not a regular file: choose an image file")
+
+
+def _too_large(name: str) -> BadImageError:
+    return BadImageError(f"{name} is larger than 20 MB: save a smaller copy and choose that")
 
 
 def _open(path: str, flags: int) -> int:

@@ -138,7 +138,8 @@ class ComparisonRunner:
         """All that the models have in common: the history, the question, the endpoint, one reservation for all."""
         conversation = comparison.askings[0].conversation
         await self._shelf.refresh(conversation)
-        content, notices = await load_content([asking.draft for asking in comparison.askings])
+        drafts = [asking.draft for asking in comparison.askings]
+        content, notices = await load_content(drafts, conversation.held_images)
         comparison.record = replace(comparison.record, head=conversation.head, prompt=content)
         client, access = await self._clients.for_request(settings)
         waiting = [asking for asking in comparison.askings if asking.turn.id not in comparison.ended]
