@@ -311,9 +311,13 @@ def test_going_back_and_forth_between_models_is_worth_what_the_switches_lost() -
 @pytest.mark.parametrize(
     ("prompt", "shown", "without"),
     [
-        ("Be brief. Today is 2026-11-22.", "2026-11-22", "Be brief. Today is ."),
-        ("It is 14:05. Be brief.", "14:05", "It is . Be brief."),
-        ("Since Nov 22, 2026 be brief.", "Nov 22, 2026", "Since  be brief."),
+        ("Be brief. Today is 2026-11-22.", "2026-11-22", "Be brief."),
+        ("It is 14:05. Be brief.", "14:05", "Be brief."),
+        (
+            "Rules that hold since Nov 22, 2026 are not to be questioned.",
+            "Nov 22, 2026",
+            "Rules that hold since  are not to be questioned.",
+        ),
     ],
 )
 def test_a_date_in_a_system_prompt_that_changes_is_found_and_can_be_taken_out(

@@ -22,6 +22,11 @@ _DATE = re.compile(
 )
 
 
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)|(?<=\n)")
+_WORDS_AROUND = 6
+"""As in `The current date and time is`: words that mean nothing without what follows."""
+
+
 def model_switches(session_id: str, turns: Sequence[CachedTurn]) -> Iterator[Suggestion]:
     """Going back and forth between models: a single switch is somebody's choice."""
     switches = [turn for turn in turns if turn.cause == "model changed"]
@@ -58,9 +63,19 @@ def system_prompt_changes(
         sentence, act = f"{cost}: leave it as it is, and put what changes into the question.", None
     else:
         sentence = f'{cost}: it holds "{dates[0]}"; say the date in the question where it matters.'
-        params = {"sessionId": session_id, "systemPrompt": _DATE.sub("", prompt)}
+        params = {"sessionId": session_id, "systemPrompt": _undated(prompt)}
         act = Act("Take dates and times out of the system prompt", "cmt/session/update", params)
     yield Suggestion("system-prompt", value, len(changes), sentence, act, session_id)
+
+
+def _undated(prompt: str) -> str:
+    """A prompt without its dates and times, and without the sentences that say nothing else."""
+    kept = []
+    for sentence in _SENTENCE_END.split(prompt):
+        without = _DATE.sub("", sentence)
+        if without == sentence or len(re.findall(r"\w+", without)) > _WORDS_AROUND:
+            kept.append(without)
+    return "".join(kept).strip()
 
 
 def short_prompts(session_id: str, turns: Sequence[CachedTurn]) -> Iterator[Suggestion]:
