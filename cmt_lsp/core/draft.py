@@ -55,7 +55,7 @@ def draft_of(request: TurnRequest, session_model: str, settings: Settings, today
         text=mend(request.text),
         context=tuple(blocks),
         images=request.images,
-        notices=(*draft.notices, *_text_notices(request.text, blocks)),
+        notices=(*draft.notices, *request.notices, *_text_notices(request.text, blocks)),
     )
 
 

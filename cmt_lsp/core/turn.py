@@ -54,6 +54,8 @@ class TurnRequest:
     effort: str | None = None
     budget_override: str | None = None
     """The person's reason to send this turn whatever the budgets say; None where there is no such act."""
+    notices: tuple[str, ...] = ()
+    """What the person should know of what is attached, such as what had to be left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_what_changes_least_comes_first_and_twice_the_same_is_sent_once() -> Non
     assert [block.origin for block in blocks] == [
         "file:///w/a.py",
         "build log",
-        "file:///w/a.py",
+        "a.py",
         "file:///w/a.py",
     ]
 
@@ -45,7 +45,9 @@ def test_a_block_says_what_it_is() -> None:
 
     assert file.startswith("File file:///w/a.py (python)\n<")
     assert note.startswith("build log\n<")
-    assert selection.startswith("Selection from a.py, lines 3 to 4 in f (python), with unsaved changes\n<")
+    assert selection.startswith(
+        "Selection from a.py, lines 3 to 4 in f (python), with unsaved changes, document version 0\n<"
+    )
     assert "\nline 3: error: bad indent [ruff E1]\n" in findings
 
 

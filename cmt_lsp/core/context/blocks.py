@@ -168,7 +168,7 @@ def _place(item: Selection) -> str:
 def _text(item: ContextItem) -> str:
     match item:
         case Diagnostics():
-            return "".join(_finding(found) for found in item.items)
+            return "".join(_finding(found) for found in item.items) or "no problems\n"
         case NamedText():
             return mend(without_escapes(item.text))
         case _:

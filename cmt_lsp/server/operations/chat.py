@@ -10,7 +10,7 @@ from cmt_lsp.api.models import resolve_model
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.money import prediction_shape
-from cmt_lsp.server.window.attachments import context_items, local_path
+from cmt_lsp.server.window.attachments import attached, local_path
 
 if TYPE_CHECKING:
     from cmt_lsp.core.context.items import Block
@@ -105,14 +105,16 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
         raise BadParamsError("$.text is empty; write a question.")
     if params.max_tokens is not None and params.max_tokens < 1:
         raise BadParamsError("$.maxTokens must be at least 1.")
+    context = await attached(window.documents, window.folders, params.context or [])
     return TurnRequest(
         text=params.text,
-        context=await context_items(window.documents, window.folders, params.context or []),
+        context=context.items,
         images=tuple(_image(window, index, image) for index, image in enumerate(params.images or [])),
         model=params.model,
         max_tokens=params.max_tokens,
         effort=params.effort,
         budget_override=override_of(params.budget_override),
+        notices=context.notices,
     )
 
 

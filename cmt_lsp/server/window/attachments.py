@@ -1,48 +1,102 @@
 """What the editor attaches to a question, turned into the core's context items.
 
 Text of open documents comes from the synced copy, unsaved edits included. A file that is not open is read only when
-it lies in a workspace folder.
+it lies in a workspace folder. What cannot be attached is left out and told; where nothing is left, it is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
-from lsprotocol import types
-
-from cmt_lsp.api.errors import BadParamsError, BlockedFileError
-from cmt_lsp.core.context import items as context
+from cmt_lsp.api.errors import BadParamsError, BlockedFileError, CmtError
+from cmt_lsp.core.context.fences import one_line
 from cmt_lsp.core.files import read_file
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.documents import OpenDocument
 from cmt_lsp.server.rpc.uris import fs_path
+from cmt_lsp.server.window.pieces import Source, piece, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.server.rpc.documents import OpenDocuments
 
-SEVERITIES = {1: "error", 2: "warning", 3: "information", 4: "hint"}
+_TOLD = 5
+"""Refused items that one error names."""
 
 
-async def context_items(
-    documents: OpenDocuments, folders: tuple[Path, ...], items: Sequence[wire.ContextItem]
-) -> tuple[context.ContextItem, ...]:
-    """Every item in order. Open documents are copied before anything is awaited, so that no edit comes between."""
-    copies = {item.uri: _copy(documents, item.uri) for item in items if _is_of_a_document(item)}
-    texts = {uri: copy for uri, copy in copies.items() if copy is not None}
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The items that go along, in order, and a sentence for each that does not or is not what it seems."""
+
+    items: tuple[ContextItem, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+async def attached(
+    documents: OpenDocuments,
+    folders: tuple[Path, ...],
+    items: Sequence[wire.ContextItem],
+    place: str = "$.context",
+) -> Attached:
+    """Every item that can be attached. Open documents are copied before anything is awaited, so that no edit comes between.
+
+    Where every item is refused, the first refusal is raised, and its message names the others.
+    """
+    copies = {item.uri: _copy(documents, item.uri) for item in items if not isinstance(item, wire.TextItem)}
+    found: list[ContextItem] = []
+    notices: list[str] = []
+    refused: list[CmtError] = []
     for index, item in enumerate(items):
-        if _is_of_a_document(item) and item.uri not in texts and getattr(item, "text", None) is None:
-            path = local_path(item.uri, f"$.context[{index}].uri")
-            text = await asyncio.to_thread(read_file, path, folders)
-            texts[item.uri] = OpenDocument(item.uri, text, position_codec=documents.position_codec)
-    return tuple(_context_item(index, item, texts) for index, item in enumerate(items))
+        try:
+            source = await _source(item, copies, documents, folders)
+            made = piece(item, source, folders)
+        except CmtError as error:
+            refused.append(_named(error, f"{place}[{index}]", item, folders))
+            continue
+        found.append(made)
+        notices += _doubts(made)
+    if refused and not found:
+        raise _together(refused)
+    return Attached(tuple(found), (*(f"Left out: {error.message}" for error in refused), *notices))
 
 
-def _is_of_a_document(item: wire.ContextItem) -> TypeGuard[wire.SelectionItem | wire.FileItem]:
-    return isinstance(item, wire.FileItem | wire.SelectionItem)
+async def _source(
+    item: wire.ContextItem,
+    copies: Mapping[str, OpenDocument | None],
+    documents: OpenDocuments,
+    folders: tuple[Path, ...],
+) -> Source:
+    """The document of an item: the open one, else the file where its text is needed or may be read."""
+    if isinstance(item, wire.TextItem):
+        return Source()
+    document = copies[item.uri]
+    if document is not None:
+        unsaved = isinstance(item, wire.SelectionItem) and await _differs_from_disk(document, folders)
+        return Source(document, is_open=True, unsaved=unsaved)
+    if isinstance(item, wire.SelectionItem) and item.text is not None:
+        return Source()
+    try:
+        text = await asyncio.to_thread(read_file, local_path(item.uri, "uri"), folders)
+    except CmtError:
+        if isinstance(item, wire.DiagnosticsItem):
+            return Source()  # the problems are told without their code
+        raise
+    return Source(OpenDocument(item.uri, text, position_codec=documents.position_codec))
+
+
+async def _differs_from_disk(document: OpenDocument, folders: tuple[Path, ...]) -> bool:
+    """False too where the file may not be looked at, or is none."""
+    with suppress(CmtError):
+        path = local_path(document.uri, "uri")
+        on_disk = await asyncio.to_thread(read_file, path, folders)
+        return on_disk.removeprefix("\ufeff") != document.source.removeprefix("\ufeff")
+    return False
 
 
 def _copy(documents: OpenDocuments, uri: str) -> OpenDocument | None:
@@ -55,62 +109,29 @@ def _copy(documents: OpenDocuments, uri: str) -> OpenDocument | None:
     )
 
 
-def _context_item(
-    index: int, item: wire.ContextItem, texts: Mapping[str, OpenDocument]
-) -> context.ContextItem:
-    match item:
-        case wire.TextItem():
-            return context.NamedText(item.title, item.text)
-        case wire.DiagnosticsItem():
-            return context.Diagnostics(item.uri, tuple(_diagnostic(entry) for entry in item.items))
-        case wire.FileItem():
-            document = texts[item.uri]
-            return context.WholeFile(item.uri, document.source, document.language_id)
-        case wire.SelectionItem():
-            return _selection(index, item, texts)
-
-
-def _selection(index: int, item: wire.SelectionItem, texts: Mapping[str, OpenDocument]) -> context.Selection:
-    """Some lines of a document; a selection that ends before a line's first character leaves that line out."""
-    start, end = item.range.start, item.range.end
-    if min(start.line, start.character, end.line, end.character) < 0:
-        raise BadParamsError(
-            f"$.context[{index}].range has a negative number; lines and characters count from 0."
-        )
-    if (end.line, end.character) < (start.line, start.character):
-        raise BadParamsError(f"$.context[{index}].range ends before it starts; select again.")
-    document = texts.get(item.uri)
-    last = end.line - 1 if end.character == 0 and end.line > start.line else end.line
-    return context.Selection(
-        uri=item.uri,
-        path=fs_path(item.uri),
-        language=item.language_id or (document.language_id if document else None),
-        start_line=start.line + 1,
-        end_line=last + 1,
-        text=_selected(index, item.range, texts[item.uri]) if item.text is None else item.text,
-        version=item.version if item.version is not None else (document.version if document else None),
+def _named(error: CmtError, place: str, item: wire.ContextItem, folders: tuple[Path, ...]) -> CmtError:
+    """The same error with the item's place and name before its sentence."""
+    title = item.title if isinstance(item, wire.TextItem) else shown_path(item.uri, folders) or item.uri
+    sentence = error.message
+    for field in ("range", "uri"):
+        if sentence.startswith(f"{field} "):
+            place, sentence = f"{place}.{field}", sentence.removeprefix(f"{field} ")
+    return type(error)(
+        f"{place} ({one_line(title)[:200]}): {sentence}", hint=error.hint, command=error.command
     )
 
 
-def _selected(index: int, chosen: wire.Range, document: OpenDocument) -> str:
-    if chosen.start.line >= max(1, len(document.lines)):
-        raise BadParamsError(
-            f"$.context[{index}].range starts at line {chosen.start.line + 1} of a document with "
-            f"{len(document.lines)} lines; select again."
-        )
-    first = document.offset_at_position(types.Position(chosen.start.line, chosen.start.character))
-    last = document.offset_at_position(types.Position(chosen.end.line, chosen.end.character))
-    return document.source[first:last]
+def _together(refused: Sequence[CmtError]) -> CmtError:
+    first, *others = refused
+    told = " ".join([first.message, *(error.message for error in others[: _TOLD - 1])])
+    more = f" And {len(refused) - _TOLD} more." if len(refused) > _TOLD else ""
+    return type(first)(told + more, hint=first.hint, command=first.command)
 
 
-def _diagnostic(entry: wire.DiagnosticEntry) -> context.Diagnostic:
-    return context.Diagnostic(
-        line=1 if entry.range is None else entry.range.start.line + 1,
-        severity=SEVERITIES.get(entry.severity or 1, "error"),  # type: ignore[arg-type]
-        message=entry.message,
-        source=entry.source,
-        code=None if entry.code is None else str(entry.code),
-    )
+def _doubts(made: ContextItem) -> list[str]:
+    """What the person should know of a selection whose text is not that of the synced copy."""
+    remark = getattr(made, "remark", None)
+    return [f"{getattr(made, 'path', None) or 'The selection'}: sent {remark}."] if remark else []
 
 
 def local_path(given: str, place: str) -> Path:

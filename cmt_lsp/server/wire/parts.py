@@ -25,7 +25,10 @@ class Range:
 
 @shape
 class SelectionItem:
-    """A part of a document. `text` is what the editor shows; without it the server's synced copy is read."""
+    """A part of a document. `text` is what the editor shows; without it the server's synced copy is read.
+
+    `symbol` is what encloses it, such as `Class.method`; without it the server looks by itself.
+    """
 
     kind: Literal["selection"]
     uri: str
@@ -33,6 +36,7 @@ class SelectionItem:
     text: str | None = None
     version: int | None = None
     language_id: str | None = None
+    symbol: str | None = None
 
 
 @shape
@@ -56,16 +60,17 @@ class DiagnosticEntry:
 
 @shape
 class DiagnosticsItem:
-    """Problems of one document, as the editor shows them."""
+    """Problems of one document, as the editor shows them; with `range` only those that touch it."""
 
     kind: Literal["diagnostics"]
     uri: str
     items: list[DiagnosticEntry]
+    range: Range | None = None
 
 
 @shape
 class TextItem:
-    """Any named text: terminal output, a diff, a note."""
+    """Any named text: a terminal's output, from which escape sequences are removed, a diff, a note."""
 
     kind: Literal["text"]
     title: str
