@@ -62,11 +62,15 @@ def read_picture(path: Path, limit: int, tool: str) -> bytes:
     NoPictureError for anything else; an empty answer where the tool wrote nothing.
     """
     try:
-        with os.fdopen(os.open(path, _READ), "rb") as file:
-            facts = os.fstat(file.fileno())
+        handle = os.open(path, _READ)
+        try:
+            facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode) or not is_ours(facts) or facts.st_nlink > 1:
                 raise _planted(tool)
-            return file.read(limit + 1)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read(limit + 1)
+        finally:
+            os.close(handle)
     except FileNotFoundError:
         return b""
     except OSError as error:

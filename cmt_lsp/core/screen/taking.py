@@ -118,7 +118,7 @@ def _good(ran: Ran, command: Command, wish: Wish) -> Ran:
         raise NoPictureError(_NOTHING_COPIED)
     if command.chosen and (not ran.complaint or _GIVEN_UP.search(ran.complaint)):
         raise NoPictureError(_NOTHING_CHOSEN)
-    why = ran.complaint or f"exit code {ran.code}"
+    why = ran.last_words or f"exit code {ran.code}"
     raise _FailedError(f"{command.tool} took no picture ({why}){_advice(command)}.")
 
 

@@ -29,7 +29,12 @@ class Ran:
     code: int
     output: bytes
     complaint: str
-    """The last line of its standard error, fit for a sentence; empty where it said nothing."""
+    """The end of its standard error, printable, without empty lines; some tools say why first, others last."""
+
+    @property
+    def last_words(self) -> str:
+        """The last line of the complaint, fit for a sentence; empty where there is none."""
+        return self.complaint.rpartition("\n")[2][:200].rstrip(".")
 
 
 async def run_tool(
@@ -57,7 +62,7 @@ async def run_tool(
             await ear.heard()
         if ear.too_much:
             raise too_large(limit)
-        return Ran(transport.get_returncode() or 0, bytes(ear.output), _last_line(ear.complaint))
+        return Ran(transport.get_returncode() or 0, bytes(ear.output), _readable(ear.complaint))
     finally:
         await _end(transport, ear)
 
@@ -126,8 +131,6 @@ def _kill(transport: asyncio.SubprocessTransport) -> None:
             transport.kill()
 
 
-def _last_line(complaint: bytes) -> str:
-    """Printable and short; tools write to people, colours included."""
+def _readable(complaint: bytes) -> str:
     text = "".join(c if c.isprintable() else "\n" for c in complaint.decode("utf-8", "replace"))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:200].rstrip(".") if lines else ""
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
