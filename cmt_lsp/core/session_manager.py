@@ -404,6 +404,7 @@ class APISessionManager:
         finally:
             release()
         self._shelf.forget(session_id)
+        self.warming.keeper.stop(session_id, "the session was deleted")
 
     async def export(self, session_id: str, form: ExportFormat) -> tuple[str, str]:
         """A session as one document and a name for its file."""

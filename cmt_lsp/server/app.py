@@ -13,7 +13,7 @@ spare_startup()
 import asyncio  # noqa: E402 - the collector has to be spared before anything is imported
 import logging  # noqa: E402
 import os  # noqa: E402
-from functools import cached_property  # noqa: E402
+from functools import cached_property, partial  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from lsprotocol import types  # noqa: E402
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Resolved, Settings
+    from cmt_lsp.core.warming.keeper import KeepState
     from cmt_lsp.server import wire
     from cmt_lsp.server.rpc.documents import OpenDocuments
     from cmt_lsp.server.rpc.table import Operation
     from cmt_lsp.server.window.status import WindowStatus
+    from cmt_lsp.server.window.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +124,18 @@ class App:
         from cmt_lsp.server.window.window import Window
 
         window = Window(self)
-        self.manager.warming.keeper.tell = window.keeping_changed
+        self.manager.warming.keeper.tell = partial(self._on_keeping, window)
         return operations_for(window)
+
+    def _on_keeping(self, window: Window, state: KeepState) -> None:
+        """Show what keeping warm costs; where the editor takes no status, say so once, with the first refresh."""
+        window.keeping_changed(state)
+        if state.refreshes and self.server.peer.experimental.get("status") is not True:
+            told = "cmt-lsp: a session is kept in the prompt cache while you are at it, as keepWarm asks; it costs money."
+            if told not in self._told:
+                self._told.add(told)
+                message = types.ShowMessageParams(types.MessageType.Info, told)
+                self.server.peer.notify(types.WINDOW_SHOW_MESSAGE, message)
 
     def _on_initialized(self) -> None:
         params = self.server.peer.initialize_params

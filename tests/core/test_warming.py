@@ -416,6 +416,40 @@ async def test_typing_while_a_refresh_is_on_its_way_starts_no_second_one() -> No
     assert keeper._tasks == {}
 
 
+async def test_a_refresh_that_comes_too_late_is_given_up() -> None:
+    """A request that is tried again once the entry has ended would pay for writing all of it."""
+    stopped: list[str] = []
+
+    async def refresh(session_id: str) -> WarmResult:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append(session_id)
+        raise AssertionError
+
+    days = Days(DUE)
+    keeper = Keeper(lambda _: PREFIX, refresh, lambda: 10, days, days.alarm)
+    keeper.typed("s")
+    tasks = list(keeper._tasks.values())
+    await asyncio.sleep(0)
+    (bell,) = days.due
+    assert bell.at == PREFIX.expires_at
+    bell.ring()
+    await asyncio.wait(tasks)
+
+    assert stopped == ["s"]
+    assert keeper._watches == keeper._tasks == {}
+
+
+async def test_a_deleted_session_is_not_kept(desk: Desk) -> None:
+    session = await new_session(desk.manager, system_prompt=LONG)
+    await ask(desk.manager, session)
+    await desk.manager.delete(session)
+
+    assert desk.days.due == []
+    assert "deleted" in (desk.told[-1].reason or "")
+
+
 # On demand
 
 

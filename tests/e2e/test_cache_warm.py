@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cmt_lsp.simulator import Fault, simulator_in_thread
+from cmt_lsp.simulator import Fault, Simulator, simulator_in_thread
 
 from .conftest import MakeEditor, Shared
 from .editor import BEFORE_HEADERS, CANARY, Editor, wait_until
@@ -220,6 +220,26 @@ def test_an_endpoint_that_takes_no_request_for_no_answer_gets_one_sentence(
         assert "nothing was charged" in told["reason"]
         assert told["cost"]["nanoUsd"] == 0
         assert [row[1:] for row in booked(editor, session)] == [("failed", 0)]
+
+
+def test_what_a_killed_window_was_warming_is_booked_as_an_estimate(
+    make_editor: MakeEditor, sim: Simulator
+) -> None:
+    first = make_editor()
+    first.open()
+    session = long_session(first)
+    sim.fail_next(BEFORE_HEADERS)
+    first.ask("cmt/cache/warm", {"sessionId": session})
+    wait_until(lambda: any(request.stalled for request in sim.requests))
+    first.process.kill()
+    first.process.wait()
+    assert booked(first, session)[0][:2] == ("warm", "reserved")
+
+    second = make_editor()
+    second.open()
+    second.result("cmt/usage", {"scope": "all"})
+    wait_until(lambda: booked(second, session)[0][:2] == ("warm", "orphan"), 20)
+    assert booked(second, session)[0][2] > 0
 
 
 def test_four_sessions_at_once_pay_for_one_shared_prefix(window: Shared) -> None:

@@ -140,6 +140,9 @@ class Keeper:
             ends_at = prefix.expires_at if prefix is not None and prefix.expires_at is not None else now
             task = asyncio.get_running_loop().create_task(self._keep(session_id, ends_at))
             self._tasks[session_id] = task
+            # Tried again after that, it would pay for writing all of it.
+            too_late = partial(self.stop, session_id, "the endpoint did not take the refresh in time")
+            self._alarms[session_id] = self._alarm(ends_at - now, too_late)
 
     async def _keep(self, session_id: str, ends_at: float) -> None:
         """One refresh, and then the next step; `ends_at` is when the entry would have ended without it."""
@@ -153,7 +156,8 @@ class Keeper:
             reason = error.message
         else:
             reason = self._taken(session_id, result)
-        self._tasks.pop(session_id, None)
+        finally:
+            self._tasks.pop(session_id, None)
         after = self._look(session_id)
         if reason is None and after is not None and (after.expires_at or 0.0) <= ends_at:
             reason = "the refresh did not prolong it"  # or it would be refreshed without end
