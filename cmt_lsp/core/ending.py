@@ -172,7 +172,7 @@ def result_of_nothing(turn: Turn, ending: Ending, flight: Flight) -> TurnResult:
         text="",
         usage=Usage(),
         cost=Cost.sum(()),
-        cache=CacheVerdict("off", 0, 0, 0.0, None, None),
+        cache=CacheVerdict("off", 0, 0, 0.0, "nothing was sent", None),
         timing=flight.timing,
         notices=("Stopped before anything was sent; nothing is kept.",),
     )

@@ -106,6 +106,8 @@ def test_a_workspace_file_is_never_read(
         ('effort = "extreme"', "effort"),
         ('promptCaching = "perhaps"', "promptCaching"),
         ("promptCaching = 2", "promptCaching"),
+        ('promptCache = "2h"', "promptCache in config.toml must be one of auto, 5m, 1h, off; auto is used"),
+        ("promptCache = true", "promptCache"),
         ('baseUrl = "http://example.com"', "baseUrl"),
         ('baseUrl = "https://user@example.com"', "baseUrl"),
         ("apiKeyCommand = []", "apiKeyCommand"),
@@ -123,6 +125,22 @@ def test_a_bad_value_gives_the_default_and_one_sentence(config: Path, line: str,
     assert found.settings == Settings()
     assert len(found.notices) == 1
     assert word in found.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "wish"),
+    [
+        ("", "auto"),
+        ('promptCache = "1H"', "1h"),
+        ('promptCache = "off"', "off"),
+        ('promptCache = "1h"\npromptCaching = false', "off"),
+    ],
+)
+def test_caching_that_is_switched_off_stays_off_whatever_its_lifetime(
+    config: Path, lines: str, wish: str
+) -> None:
+    config.write_text(lines)
+    assert resolved(config).settings.cache_wish == wish
 
 
 @pytest.mark.parametrize(

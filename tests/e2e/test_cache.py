@@ -366,6 +366,9 @@ def test_an_endpoint_that_shows_the_field_is_asked_from_then_on(make_room: Calla
         r.body["diagnostics"]["previous_message_id"] for r in room.sim.requests if "diagnostics" in r.body
     ]
     assert named == [r.message_id for r in room.sim.requests if r.path == "/v1/messages"][:2]
+    room.sim.fail_next(Fault.status(400, message="output_config: Extra inputs are not permitted"))
+    refused = room.window.refused("cmt/chat", {"text": "x", "sessionId": session})
+    assert refused["data"]["kind"] == "invalid_request"
 
 
 def test_an_endpoint_that_refuses_the_field_loses_no_turn_and_is_not_asked_again(

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cmt_lsp.api.cache_manager import CacheVerdict
 from cmt_lsp.api.errors import CmtError
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.asking import ask, begin, land, load_content
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from cmt_lsp.core.storage.session_locks import SessionLocks
     from cmt_lsp.core.turn import TurnEvent, TurnResult
     from cmt_lsp.core.warming.prefix_queue import PrefixQueue
-
-_NOT_CACHED = CacheVerdict("off", 0, 0, 0.0, None, None)
 
 
 class ComparisonRunner:
@@ -185,7 +182,7 @@ class ComparisonRunner:
         """Hand the answer's record to the store, or that of the failure: it may have cost something too."""
         turn, conversation = asking.turn, asking.conversation
         if isinstance(ending, CmtError):
-            record = _failed_record(asking, plan)
+            record = self._failed_record(asking, plan)
             row = replace(result_of(record, asking.meter.prediction, Usage()), error=ending)
             comparison.failed[turn.id] = row
             outcome: TurnResult | CmtError = ending
@@ -215,13 +212,10 @@ class ComparisonRunner:
         verdict = judged(asking.flight, ending, plan, self._cache)
         return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
 
-
-def _failed_record(asking: Asking, plan: PlannedTurn) -> TurnRecord:
-    """A turn without an answer; what its attempts cost is all that is left of it."""
-    place = asking.place
-    ending = Ending("error", None, Usage(), ())
-    record = record_of(place, plan, asking.flight, ending, (_NOT_CACHED, None), asking.meter)
-    return replace(record, notices=(*place.notices, *plan.notices))
+    def _failed_record(self, asking: Asking, plan: PlannedTurn) -> TurnRecord:
+        """A turn without an answer; what its attempts cost and left in the cache is all that is left of it."""
+        record = self._record(asking, Ending("error", None, Usage(), ()), plan)
+        return replace(record, notices=(*asking.place.notices, *plan.notices))
 
 
 def _after(count: int, then: Callable[[], None]) -> Callable[[], None]:
