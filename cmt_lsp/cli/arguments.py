@@ -29,6 +29,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def delay(text: str) -> int:
+    """Whole seconds, at most a minute."""
+    if not text.isdigit() or int(text) > 60:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 60")
+    return int(text)
+
+
 def percents(text: str) -> list[int]:
     """Percentages with commas between them."""
     return [positive(part.strip()) for part in text.split(",")]

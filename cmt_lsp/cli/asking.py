@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cmt_lsp.cli.arguments import command, finish, positive
+from cmt_lsp.cli.arguments import command, delay, finish, positive
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace, _SubParsersAction
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 def _ask(options: Namespace) -> int:
     from cmt_lsp.terminal.ask import run
     from cmt_lsp.terminal.question import Question
+    from cmt_lsp.terminal.shots import Shot
 
     return run(
         Question(
             prompt=options.prompt,
             files=tuple(options.file),
             images=tuple(options.image),
+            shots=tuple(Shot(what, options.delay) for what in options.shots),
             session=options.session,
             model=options.model,
             max_tokens=options.max_tokens,
@@ -47,6 +49,17 @@ def _compare(options: Namespace) -> int:
     return run(question, options.model)
 
 
+def _screenshot(options: Namespace) -> int:
+    from cmt_lsp.terminal.question import Question
+    from cmt_lsp.terminal.screenshot import run
+    from cmt_lsp.terminal.shots import Shot
+
+    question = Question(
+        prompt=options.ask or "", session=options.session, model=options.model, no_color=options.no_color
+    )
+    return run(Shot(options.what, options.delay), question, options.save)
+
+
 def _demo(options: Namespace) -> int:
     from cmt_lsp.terminal.demo import run
 
@@ -63,6 +76,13 @@ def add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
         "--file", action="append", default=[], metavar="PATH[:L1[-L2]]", help="send a file or lines of it"
     )
     ask.add_argument("--image", action="append", default=[], metavar="PATH", help="send a picture")
+    for option, what, about in SHOTS:
+        ask.add_argument(
+            option, action="append_const", dest="shots", const=what, default=[], help=f"send {about}"
+        )
+    ask.add_argument(
+        "--delay", type=delay, default=0, metavar="N", help="seconds before such a picture is taken"
+    )
     ask.add_argument("--session", metavar="NAME", help="go on in this session of the folder, or begin it")
     ask.add_argument("--model", metavar="M")
     ask.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer")
@@ -70,6 +90,30 @@ def add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     ask.add_argument("--over-budget", metavar="REASON", help="send this once whatever the budgets say")
     ask.add_argument("--json", action="store_true", help="print the whole result as JSON, at the end")
     finish(ask, _ask)
+
+
+def add_screenshot(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """Define `screenshot`."""
+    shot = command(commands, "screenshot", "take a picture of the screen and see what it would cost to send")
+    which = shot.add_mutually_exclusive_group()
+    for what, about in (
+        ("screen", "all of it (the default)"),
+        ("window", "one window"),
+        ("region", "a part that you draw"),
+    ):
+        which.add_argument(
+            f"--{what}", action="store_const", dest="what", const=what, default="screen", help=about
+        )
+    shot.add_argument(
+        "--delay", type=delay, default=0, metavar="N", help="seconds before it is taken, at most 60"
+    )
+    shot.add_argument(
+        "--ask", metavar="QUESTION", help="ask about it; - reads the question from standard input"
+    )
+    shot.add_argument("--save", metavar="FILE", help="keep it in a new file")
+    shot.add_argument("--session", metavar="NAME", help="go on in this session of the folder, or begin it")
+    shot.add_argument("--model", metavar="M")
+    finish(shot, _screenshot)
 
 
 def add_compare(commands: _SubParsersAction[ArgumentParser]) -> None:
@@ -105,4 +149,11 @@ def add_demo(commands: _SubParsersAction[ArgumentParser]) -> None:
     finish(demo, _demo)
 
 
-ASKING = (add_ask, add_compare, add_demo)
+SHOTS = (
+    ("--screenshot", "screen", "a picture of the screen"),
+    ("--window", "window", "a picture of a window"),
+    ("--region", "region", "a picture of a region that you draw"),
+    ("--clipboard", "clipboard", "the picture in the clipboard"),
+)
+
+ASKING = (add_ask, add_screenshot, add_compare, add_demo)

@@ -17,8 +17,9 @@ from cmt_lsp.terminal.interrupt import EXIT_CODE
 from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.question import FilePart, Question, place, prepare
 from cmt_lsp.terminal.render import StatusLine, Wait, clean, say_note, summary, waiting, wants_colour
+from cmt_lsp.terminal.shots import WHAT_TO_DO, take
 from cmt_lsp.terminal.stopping import Stoppable
-from cmt_lsp.terminal.window import open_window
+from cmt_lsp.terminal.window import Window, open_window
 
 TICK = 0.1  # seconds between two drawings of the status line
 
@@ -58,10 +59,20 @@ class _Asking:
     ) -> int:
         self._status.say(Wait("starting"))
         async with open_window(Path.cwd(), command=command, tell=self._tell) as window:
-            placed = await place(self._question, params, parts, window)
+            placed = await self._with_shots(await place(self._question, params, parts, window), window)
             with self._stoppable.turns_in(window):
                 result = await window.chat(placed, self._show)
             return self._finish(result)
+
+    async def _with_shots(self, params: dict[str, Any], window: Window) -> dict[str, Any]:
+        question = self._question
+        if not question.shots:
+            return params
+        self._status.say(Wait(WHAT_TO_DO[question.shots[0].what]))
+        taken = await take(
+            question.shots, window, model=question.model, tell=self._tell, save=question.save_shots
+        )
+        return {**params, "images": [*params.get("images", []), *taken]}
 
     def _show(self, event: Mapping[str, Any]) -> None:
         """One value of the stream: text to standard output, anything else to the status line."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.shots import Shot
 from cmt_lsp.terminal.window import Window, read_document
 
 _LINES = re.compile(r"^(?P<path>.+?):(?P<first>[1-9]\d*)(?:-(?P<last>[1-9]\d*))?$")
@@ -22,6 +23,10 @@ class Question:
     prompt: str
     files: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    """Pictures to take before it is asked."""
+    save_shots: str | None = None
+    """The file to keep the picture in."""
     session: str | None = None
     model: str | None = None
     max_tokens: int | None = None
