@@ -8,7 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from cache_world import PICTURE, Answered, Author, Chat, World, text
+from cache_world import PICTURE, Answered, Author, Chat, Clock, World, text
+from strict_cache import StrictCache
+
+from cmt_lsp.api.cache_manager import CacheManager
+from cmt_lsp.api.models import find_model
 
 LONG = "def answer() -> int:\n    return 42\n" * 400
 
@@ -80,6 +84,52 @@ def contents(chat: Chat, messages: int) -> list[Any]:
     """What each of so many messages should hold: pinned blocks, history, question."""
     first, *rest = [*(message["content"] for message in chat.history[: messages - 1]), chat.asked]
     return [[*chat.pinned, *first], *rest]
+
+
+def tool_turn(author: Author, number: int) -> list[dict[str, Any]]:
+    """An answer that thinks, calls tools and goes on, up to some forty blocks in three messages."""
+    rng = author.rng
+    calls = [
+        {"type": "tool_use", "id": f"{number}.{n}", "name": "look", "input": {"at": [n, {"deep": "x"}]}}
+        for n in range(rng.choice((1, 4, 7, 8, 9, 25)))
+    ]
+    results = [
+        {"type": "tool_result", "tool_use_id": call["id"], "content": [author.text(40)]} for call in calls
+    ]
+    thinking = {"type": "thinking", "thinking": "hm", "signature": f"s{number}"}
+    return [
+        {"role": "assistant", "content": [thinking, text(" "), *calls]},
+        {"role": "user", "content": results},
+        {"role": "assistant", "content": [thinking, author.text(200), {**thinking, "signature": "end"}]},
+    ]
+
+
+@pytest.mark.campaign
+def test_with_tools_and_thinking_marks_are_sound_bytes_stay_and_no_live_entry_is_out_of_reach(
+    campaign_size: Callable[[int, int], int],
+) -> None:
+    """By rules written down apart from the product's; each prompt reads the longest entry there is, however far back."""
+    for seed in range(campaign_size(8, 300)):
+        author, cache, clock = Author(5000 + seed), StrictCache(), Clock()
+        manager = CacheManager(clock, hours=True)
+        chat, sent = Chat("claude-opus-5-5", f"Always the same. {'rule ' * 900}", [author.text(900)]), []
+        for number in range(25):
+            clock.now += author.pause()
+            question = author.question()
+            plan = manager.plan(
+                chat.system, chat.history, question, find_model(chat.model), True, pinned=chat.pinned
+            )
+            messages = [(message["role"], message["content"]) for message in plan.messages]
+            bare = [(role, without_marks(blocks)) for role, blocks in messages]
+            assert bare[: len(sent)] == sent
+            pictures = any(block["type"] == "image" for _, blocks in messages for block in blocks)
+            blocks = [("system", block) for block in plan.system or ()]
+            blocks += [(role, block) for role, content in messages for block in content]
+            usage, reachable = cache.serve(f"{chat.model}{pictures}", blocks, clock.now)
+            assert usage.cache_read_input_tokens == reachable
+            manager.remember(plan, usage, lifetimes_told=True)
+            chat.history = [*chat.history, {"role": "user", "content": question}, *tool_turn(author, number)]
+            sent = bare
 
 
 @pytest.mark.campaign
