@@ -43,8 +43,7 @@ async def take(
 
     Raises TroubleError, the server's own where no picture came.
     """
-    if save is not None and Path(save).exists():
-        raise _exists(save)
+    _check_new(save)
     images = []
     for shot in shots:
         held = await _taken(shot, window, model, with_data=save is not None)
@@ -75,6 +74,11 @@ async def _taken(shot: Shot, window: Window, model: str | None, *, with_data: bo
         method, params, seconds=ANSWER_SECONDS + shot.delay
     )
     return held
+
+
+def _check_new(save: str | None) -> None:
+    if save is not None and Path(save).exists():
+        raise _exists(save)
 
 
 def _write(path: Path, data: bytes) -> None:
