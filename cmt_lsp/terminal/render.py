@@ -92,7 +92,9 @@ def missed(cache: Mapping[str, Any]) -> list[str]:
     told = f", the endpoint says {cache['toldCause']}" if cache.get("toldCause") else ""
     price = f" (lost {dollars(lost)})" if lost else ""
     part = "partly missed" if cache["state"] == "partial" else "missed"
-    return [f"cache {part}: {cache.get('cause', 'unknown')}{told}{price}"]
+    cause = cache.get("cause", "unknown")
+    known = "nothing changed, the endpoint forgot" if cause == "unknown" else cause
+    return [f"cache {part}: {known}{told}{price}"]
 
 
 def saved(cost: Mapping[str, Any]) -> str:

@@ -123,7 +123,10 @@ def test_a_cancelled_turn_says_so_and_an_estimate_is_called_one() -> None:
             },
             " · cache partly missed: expired (idle 412 s), the endpoint says tools changed (lost $0.0004) · $0.0456",
         ),
-        ({"state": "miss", "cause": "unknown", "expectedTokens": 900}, " · cache missed: unknown · $0.0456"),
+        (
+            {"state": "miss", "cause": "unknown", "expectedTokens": 900},
+            " · cache missed: nothing changed, the endpoint forgot · $0.0456",
+        ),
         ({"state": "miss", "cause": "first request in this session", "lostNanoUsd": 0}, "(66%) · $0.0456"),
         (
             {"state": "miss", "cause": "the endpoint reports no caching", "expectedTokens": 0},
