@@ -155,9 +155,14 @@ class VisionHandler:
         with await asyncio.to_thread(hold_image_bytes, image_bytes, name) as file:
             return (await self._inspect(file, self._order(tier, beside))).sent
 
-    async def inspect_async(self, file_path: str | Path, *, name: str | None = None) -> Inspection:
+    async def inspect_async(self, file_path: str | Path) -> Inspection:
         """What a file or a `data:` URI holds, and what would be sent of it; BadImageError as for loading it."""
-        with await asyncio.to_thread(_opened, file_path, name) as file:
+        with await asyncio.to_thread(_opened, file_path) as file:
+            return await self._inspect(file, self._order(None, 0, thumbnail=THUMBNAIL_EDGE))
+
+    async def inspect_bytes_async(self, encoded: str, *, name: str = "image") -> Inspection:
+        """`inspect_async` for base64 or a `data:` URI."""
+        with await asyncio.to_thread(_held, encoded, name) as file:
             return await self._inspect(file, self._order(None, 0, thumbnail=THUMBNAIL_EDGE))
 
     def image_from_url(self, url: str) -> ImageContent:
@@ -208,11 +213,15 @@ class VisionHandler:
         return Inspection(picture.original, file.size, content, picture.thumbnail)
 
 
-def _opened(given: str | Path, name: str | None = None) -> ImageFile:
+def _opened(given: str | Path) -> ImageFile:
     if isinstance(given, str) and is_data_uri(given):
-        shown = short_name(name or "image")
-        return hold_image_bytes(bytes_of(given, shown), shown)
+        return _held(given, "image")
     return open_image_file(local_path(given))
+
+
+def _held(encoded: str, name: str) -> ImageFile:
+    shown = short_name(name)
+    return hold_image_bytes(bytes_of(encoded, shown), shown)
 
 
 def _check(file: ImageFile) -> None:

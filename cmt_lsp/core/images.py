@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadImageError, BadParamsError
-from cmt_lsp.api.models import find_model
-from cmt_lsp.api.vision.container import image_size
+from cmt_lsp.api.models import Cost, all_models, cost_of, find_model
+from cmt_lsp.api.usage import Usage
+from cmt_lsp.api.vision.blocks import size_of_block
 from cmt_lsp.api.vision.data_uri import bytes_of
 from cmt_lsp.api.vision.sizes import EDGE_OF_MANY, MANY_IMAGES, MAX_IMAGES, MAX_MESSAGE_BYTES
 from cmt_lsp.core.history import sent_turns
@@ -19,15 +19,16 @@ from cmt_lsp.core.turn import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-    from cmt_lsp.api.vision_handler import ImageContent, VisionHandler
+    from cmt_lsp.api.models import Model
+    from cmt_lsp.api.vision_handler import ImageContent, Inspection, VisionHandler
     from cmt_lsp.core.records import TurnRecord
 
     AnyImage = ImageContent | ImageSource | str | Path | Mapping[str, Any]
 
 DECODERS = 2
 """Images that are decoded at once; each may take 512 MB."""
-_HEAD = 4096 * 4  # base64 characters, whole groups of four
 _FIELDS = ("path", "data", "url", "media_type", "name")
 
 
@@ -49,11 +50,22 @@ class HeldImages:
 NONE_HELD = HeldImages()
 
 
+@dataclass(frozen=True, slots=True)
+class ImagePrice:
+    """A picture's tokens on one model, and their price as plain input."""
+
+    model: str
+    tokens: int
+    cost: Cost
+
+
 def held_images(turns: Iterable[TurnRecord], history_from: int) -> HeldImages:
     """What the turns that go along with the next question hold."""
     blocks = [block for turn in sent_turns(turns, history_from) for block in turn.prompt]
-    data = [str(block["source"].get("data") or "") for block in blocks if block.get("type") == "image"]
-    return HeldImages(len(data), sum(map(len, data)), max(map(_longest_side, data), default=0))
+    held = [block for block in blocks if block.get("type") == "image"]
+    weight = sum(len(block["source"].get("data") or "") for block in held)
+    sides = [side for block in held for side in size_of_block(block) or ()]
+    return HeldImages(len(held), weight, max(sides, default=0))
 
 
 async def load_images(
@@ -92,6 +104,34 @@ async def load_images(
     return images
 
 
+async def inspect_image(source: ImageSource, model: str) -> Inspection:
+    """What a picture is and what of it would be sent to a model, alone; BadImageError, BadParamsError."""
+    from cmt_lsp.api.vision_handler import VisionHandler
+
+    handler = VisionHandler.for_model(model)
+    if source.path is not None:
+        return await handler.inspect_async(source.path)
+    return await handler.inspect_bytes_async(source.data or "", name=source.name or "image")
+
+
+def image_prices(seen: Inspection, chosen: str, at: datetime) -> list[ImagePrice]:
+    """What a picture costs on the chosen model and on every current one, as plain input."""
+    names = [chosen, *(model.id for model in all_models() if _is_current(model, at))]
+    return [_price(seen, name, at) for name in dict.fromkeys(names)]
+
+
+def _is_current(model: Model, at: datetime) -> bool:
+    return model.lifecycle == "active" and not model.is_retired(at.date())
+
+
+def _price(seen: Inspection, name: str, at: datetime) -> ImagePrice:
+    from cmt_lsp.api.vision_handler import image_tokens
+
+    known = find_model(name)
+    tokens = image_tokens(seen.original.width, seen.original.height, known.vision if known else "high")
+    return ImagePrice(name, tokens, cost_of(name, Usage(input_tokens=tokens), at))
+
+
 def _check_number(new: int, held: HeldImages, most: int) -> None:
     """What can be told before anything is decoded."""
     if new + held.count > most:
@@ -106,11 +146,6 @@ def _check_number(new: int, held: HeldImages, most: int) -> None:
             f"the conversation holds an image over {EDGE_OF_MANY} pixels, which may not stand beside more than "
             f"{MANY_IMAGES} others: start a new session for more images"
         )
-
-
-def _longest_side(data: str) -> int:
-    size = image_size(base64.b64decode(data[:_HEAD]))
-    return max(size) if size else 0
 
 
 def _source(image: AnyImage, index: int) -> ImageSource:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cmt_lsp.api.vision.blocks import tokens_of_block
 from cmt_lsp.core.context.items import Block
 from cmt_lsp.core.history import content_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cmt_lsp.api.vision.sizes import Tier
     from cmt_lsp.core.context.items import BlockKind
     from cmt_lsp.core.conversation import PlannedTurn
     from cmt_lsp.core.draft import Draft
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 def preview_blocks(plan: PlannedTurn, draft: Draft, image_names: Sequence[str]) -> list[Block]:
     """Every block of the request in order; `cached` where it lies before the last cache breakpoint."""
     last_mark = max(((mark.message, mark.block) for mark in plan.prompt.breakpoints), default=(-2, 0))
+    tier = plan.model.vision if plan.model else "high"
     return [
-        _piece(origin, kind, block, cached=place <= last_mark)
+        _piece(origin, kind, block, tier, cached=place <= last_mark)
         for place, origin, kind, block in _places(plan, draft, image_names)
     ]
 
@@ -47,7 +50,8 @@ def _labels(draft: Draft, image_names: Sequence[str]) -> Iterator[tuple[str, Blo
     yield "question", "prompt"
 
 
-def _piece(origin: str, kind: BlockKind, block: Mapping[str, Any], *, cached: bool) -> Block:
+def _piece(origin: str, kind: BlockKind, block: Mapping[str, Any], tier: Tier, *, cached: bool) -> Block:
     content = {name: value for name, value in block.items() if name != "cache_control"}
     text = str(content.get("text") or content.get("thinking") or "")
-    return Block(origin, kind, text, content, content_tokens([content]), cached=cached)
+    tokens = tokens_of_block(block, tier) if block.get("type") == "image" else content_tokens([content])
+    return Block(origin, kind, text, content, tokens, cached=cached)

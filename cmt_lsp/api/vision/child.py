@@ -94,7 +94,7 @@ async def decode_async(file: BinaryIO, order: Mapping[str, Any], name: str) -> P
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()  # to the end of its output, or the pipe would stay open
     return await asyncio.to_thread(picture_in, answer, name)
 
 

@@ -31,6 +31,7 @@ METHODS = (
     "cmt/batch/cancel",
     "cmt/screenshot/take",
     "cmt/image/clipboard",
+    "cmt/image/inspect",
     "cmt/models",
     "cmt/auth/set",
     "cmt/auth/status",

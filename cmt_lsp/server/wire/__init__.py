@@ -43,6 +43,7 @@ from cmt_lsp.server.wire.chat import (
     TurnResult,
 )
 from cmt_lsp.server.wire.compare import CompareAccepted, CompareChooseParams, CompareParams, CompareResult
+from cmt_lsp.server.wire.images import ImageForModel, ImageInspection, ImageInspectParams, SentImage
 from cmt_lsp.server.wire.money import (
     Budget,
     BudgetEffect,
@@ -178,6 +179,9 @@ __all__ = [
     "FileItem",
     "HeldImage",
     "Image",
+    "ImageForModel",
+    "ImageInspectParams",
+    "ImageInspection",
     "Model",
     "ModelPrice",
     "ModelSwitch",
@@ -196,6 +200,7 @@ __all__ = [
     "RunningTurn",
     "ScreenshotParams",
     "SelectionItem",
+    "SentImage",
     "Session",
     "SessionCreateParams",
     "SessionExportParams",

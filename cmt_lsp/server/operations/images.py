@@ -1,0 +1,63 @@
+"""Images: what a picture is, and what it would cost, before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cmt_lsp.api.errors import BadParamsError
+from cmt_lsp.api.models import resolve_model
+from cmt_lsp.api.vision.file import local_path
+from cmt_lsp.core.images import image_prices, inspect_image
+from cmt_lsp.core.turn import ImageSource
+from cmt_lsp.server import wire
+
+if TYPE_CHECKING:
+    from cmt_lsp.api.vision_handler import Inspection
+    from cmt_lsp.core.images import ImagePrice
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
+
+
+async def inspect(window: Window, caller: Caller, params: wire.ImageInspectParams) -> wire.ImageInspection:
+    """Look at one picture; nothing is sent, and nothing is kept."""
+    if (params.path is None) == (params.data is None):
+        raise BadParamsError("$ needs exactly one of path and data.")
+    now = datetime.now(UTC)
+    chosen = resolve_model(params.model or window.settings.model, now.date())
+    path = None if params.path is None else local_path(params.path)
+    if path is not None and not path.is_absolute():
+        raise BadParamsError("$.path must be an absolute path or a file: URI.")
+    source = ImageSource(path=path, data=params.data, name=params.name)
+    seen = await inspect_image(source, chosen.id)
+    prices = image_prices(seen, chosen.id, now)
+    return _shape(seen, prices, chosen.notice)
+
+
+def _shape(seen: Inspection, prices: list[ImagePrice], notice: str | None) -> wire.ImageInspection:
+    original, sent = seen.original, seen.sent
+    small = base64.b64encode(seen.thumbnail).decode("ascii")
+    return wire.ImageInspection(
+        name=sent.name,
+        format=original.media_type.removeprefix("image/"),
+        width=original.width,
+        height=original.height,
+        bytes=seen.original_bytes,
+        animated=original.animated,
+        sent=wire.SentImage(
+            media_type=sent.media_type,
+            width=sent.width or 0,
+            height=sent.height or 0,
+            bytes=len(sent.data) // 4 * 3 - sent.data[-2:].count("="),
+            changes=list(sent.changes),
+        ),
+        models=[
+            wire.ImageForModel(
+                model=one.model, tokens=one.tokens, display=one.cost.display, nano_usd=one.cost.nano_usd
+            )
+            for one in prices
+        ],
+        thumbnail=f"data:image/png;base64,{small}" if small else None,
+        notices=[notice] if notice else None,
+    )
