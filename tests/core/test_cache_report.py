@@ -277,6 +277,43 @@ def test_keeping_warm_is_not_suggested_where_nobody_comes_back_within_minutes() 
     assert kept.value_nano < 0
 
 
+def test_what_is_cached_for_an_hour_needs_no_keeping() -> None:
+    assert (
+        kept_warm(pauses_of([[turn(0, hour=100_000)], [turn(0, plain=100, state="off")], []]), 5).refreshes
+        == 0
+    )
+    before_an_hour = [turn(0, written=100_000), turn(2, read=100_000, hour=9), turn(30, read=100_000)]
+    assert [pause.following for pause in pauses_of([before_an_hour])] == [before_an_hour[1], None]
+
+
+@pytest.mark.parametrize("words", [50, 10_000])
+def test_instructions_too_short_to_be_cached_or_longer_than_what_was_share_nothing(words: int) -> None:
+    turns = tuple(
+        turn(20 * n, written=20_000, state="miss", cause=FIRST, session=name) for n, name in enumerate("abc")
+    )
+
+    assert (
+        advise(Case(turns, system_prompts=dict.fromkeys("abc", "Follow the rule. " * words))).suggestions
+        == ()
+    )
+
+
+def test_what_changed_in_between_is_written_under_every_lifetime() -> None:
+    """The last turn's settings differ: it writes its 20,000 tokens for an hour where it paid for five minutes."""
+    late = late_turns(0, 20, 40)
+    changed = turn(41, written=20_000, state="miss", cause="settings changed", lost=20_000 * (WRITE - READ))
+
+    values = [only(advise(Case(turns))).value_nano for turns in (late, (*late, changed))]
+
+    assert values[0] - values[1] == 20_000 * (HOUR - WRITE)
+
+
+def test_five_minutes_are_not_suggested_to_who_came_back_within_the_hour() -> None:
+    turns = (turn(0, hour=20_000, state="miss", cause=FIRST), turn(20, read=20_000, hour=10))
+
+    assert advise(Case(turns, wish="1h")).suggestions == ()
+
+
 def test_an_hour_that_nobody_needed_is_worth_its_dearer_writes() -> None:
     """Twice 20,000 new tokens a minute apart, all written for an hour."""
     turns = (

@@ -254,6 +254,26 @@ async def world(
             await manager.aclose()
 
 
+async def test_stats_name_what_is_warm_until_its_last_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    async with world(clock, tmp_path, monkeypatch) as run:
+        await run(60.0)
+        manager = APISessionManager(clock=clock)
+        (warm,) = (await manager.cache_report.stats("all")).warm
+        clock.now = warm.expires_at - 0.001
+        assert (await manager.cache_report.stats("all")).warm == (warm,)
+
+        clock.now = warm.expires_at
+
+        assert (await manager.cache_report.stats("all")).warm == ()
+        told = await manager.cache_report.warmth(warm.session_id)
+        assert told is not None
+        assert not told.is_warm(clock.now)
+        await manager.aclose()
+
+
 @pytest.mark.parametrize(
     ("rule", "pause", "before", "after"),
     [

@@ -56,12 +56,14 @@ def pauses_of(sessions: Iterable[Sequence[CachedTurn]]) -> tuple[Pause, ...]:
 
 
 def _pauses(turns: Sequence[CachedTurn]) -> Iterator[Pause]:
-    cached = [turn for turn in turns if turn.cached_tokens and not turn.cache.written_1h_tokens]
-    for place, (turn, following) in enumerate(zip(cached, [*cached[1:], None], strict=True)):
-        if (row := turn.price) is not None:
-            before = cached[max(0, place + 1 - REMEMBERED) : place + 1]
-            rhythm = Rhythm.of_times(earlier.started_at for earlier in before)
-            yield Pause(turn, row, following, rhythm.odds().soon)
+    for place, turn in enumerate(turns):
+        row = turn.price
+        if row is None or not turn.cached_tokens or turn.cache.written_1h_tokens:
+            continue
+        before = turns[max(0, place + 1 - REMEMBERED) : place + 1]
+        rhythm = Rhythm.of_times(earlier.started_at for earlier in before)
+        following = turns[place + 1] if place + 1 < len(turns) else None
+        yield Pause(turn, row, following, rhythm.odds().soon)
 
 
 def kept_warm(pauses: Iterable[Pause], minutes: int) -> Kept:
