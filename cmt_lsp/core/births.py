@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from cmt_lsp.core.context.pins import Pin
     from cmt_lsp.core.records import TurnRecord
 
 NEW_SESSION = "New session"
@@ -26,7 +27,12 @@ NAME_LIMIT = 200
 
 
 def new_session(
-    now: float, name: str | None, model: str, system_prompt: str | None, workspace: str | Path | None
+    now: float,
+    name: str | None,
+    model: str,
+    system_prompt: str | None,
+    workspace: str | Path | None,
+    pins: tuple[Pin, ...] = (),
 ) -> SessionRecord:
     """An empty session under a checked model; BadParamsError names the field."""
     return SessionRecord(
@@ -38,6 +44,7 @@ def new_session(
         workspace=real_path(workspace),
         created_at=now,
         updated_at=now,
+        pins=pins,
     )
 
 
@@ -58,8 +65,8 @@ def fork_of(
 
 
 def afresh(session: SessionRecord, now: float) -> SessionRecord:
-    """An empty session of the same model, system prompt and workspace."""
-    return new_session(now, None, session.model, session.system_prompt, session.workspace)
+    """An empty session of the same model, system prompt, workspace and pins."""
+    return new_session(now, None, session.model, session.system_prompt, session.workspace, session.pins)
 
 
 def checked_model(name: object, today: date) -> tuple[str, str | None]:

@@ -10,6 +10,8 @@ from cmt_lsp.api.cache.rhythm import Rhythm
 from cmt_lsp.api.errors import UnknownTurnError
 from cmt_lsp.api.models import find_model, limits_of
 from cmt_lsp.api.request import MessageRequest
+from cmt_lsp.core.context.pin_notices import pin_notices
+from cmt_lsp.core.context.pins import NOTHING_PINNED, Pinned
 from cmt_lsp.core.history import (
     content_tokens,
     fit_history,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.cache_manager import CacheManager, PlannedPrompt, SentPrompt
     from cmt_lsp.api.models import Model
+    from cmt_lsp.core.context.pins import Pin
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.images import HeldImages
     from cmt_lsp.core.records import SessionRecord, TurnRecord
@@ -49,6 +52,8 @@ class PlannedTurn:
     notices: tuple[str, ...]
     previous: SentPrompt | None = None
     """What the session's last request had left in the prompt cache."""
+    pinned: Pinned = NOTHING_PINNED
+    """What is pinned to the session, as this request carries it."""
 
 
 class ConversationManager:
@@ -61,6 +66,8 @@ class ConversationManager:
         """When the last request was sent whose traces in the prompt cache this process knows of."""
         self.file_number = 0
         """Which of the store's files, counted, holds this session."""
+        self.pinned = NOTHING_PINNED
+        """What is pinned, as it was last read."""
         self.unsaved = False
         """True after a change of this session could not be written."""
         self._warmed: SentPrompt | None = None
@@ -135,8 +142,9 @@ class ConversationManager:
             room = window - draft.max_tokens
         system = self.record.system_prompt
         start = self.record.history_from
-        fit = fit_history(turns, start, system, content, room, self._prefix(draft.model))
-        prefix = prefix_digest(draft.model, system, fit.history_from)
+        pinned = self.pinned
+        fit = fit_history(turns, start, system, content, room, self._prefix(draft.model), pinned.content)
+        prefix = prefix_digest(draft.model, system, fit.history_from, pinned.digest)
         previous = self._recall(cache)
         prompt = cache.plan(
             system,
@@ -144,6 +152,7 @@ class ConversationManager:
             content,
             model,
             draft.caching != "off",
+            pinned=pinned.content,
             wish=draft.caching,
             rhythm=Rhythm.of_times(turn.started_at for turn in turns[-RHYTHM_LENGTH:]),
             settings=_kept_apart(model, draft),
@@ -163,8 +172,9 @@ class ConversationManager:
             prefix=prefix,
             history_from=fit.history_from,
             estimated_tokens=fit.tokens,
-            notices=_pruning_notice(fit.dropped),
+            notices=(*_pruning_notice(fit.dropped), *pin_notices(pinned, prompt, cache, previous, model)),
             previous=previous,
+            pinned=pinned,
         )
 
     def _recall(self, cache: CacheManager) -> SentPrompt | None:
@@ -201,7 +211,15 @@ class ConversationManager:
         texts = [self.record.name, *(text for turn in self.loaded for text in (turn.prompt_text, turn.text))]
         return not query or any(query.casefold() in text.casefold() for text in texts)
 
-    def change(self, *, name: str | None, model: str | None, system_prompt: str | None, at: float) -> None:
+    def change(
+        self,
+        *,
+        name: str | None,
+        model: str | None,
+        system_prompt: str | None,
+        at: float,
+        pins: tuple[Pin, ...] | None = None,
+    ) -> None:
         """Change what is not None; an empty system prompt is none."""
         record = self.record
         self.record = replace(
@@ -210,6 +228,7 @@ class ConversationManager:
             named=record.named or name is not None,
             model=model or record.model,
             system_prompt=record.system_prompt if system_prompt is None else system_prompt or None,
+            pins=record.pins if pins is None else pins,
             updated_at=max(record.updated_at, at),
             revision=record.revision + 1,
         )
@@ -220,8 +239,17 @@ class ConversationManager:
             return without.seq
         return self.loaded[-1].seq + 1 if self.loaded else 0
 
-    def append(self, turn: TurnRecord, history_from: int, without: TurnRecord | None = None) -> None:
-        """Take a settled turn into the history; the first one names a session that has no name."""
+    def append(
+        self,
+        turn: TurnRecord,
+        history_from: int,
+        without: TurnRecord | None = None,
+        pinned: Pinned | None = None,
+    ) -> None:
+        """Take a settled turn into the history; the first one names a session that has no name.
+
+        `pinned` is what was sent of the pins with it.
+        """
         kept = tuple(known for known in self.loaded if known is not without)
         weight = self.weight if len(kept) == len(self.loaded) else sum(_weight(known) for known in kept)
         self.turns = (*kept, turn)
@@ -229,7 +257,8 @@ class ConversationManager:
         if turn.sent is not None:
             self._recalled = max(self._recalled, turn.sent.sent_at)
         named = self._named_after(turn.prompt_text, turn.started_at)
-        self.record = replace(named, history_from=history_from)
+        sent = named.pins_sent if pinned is None else pinned.sent
+        self.record = replace(named, history_from=history_from, pins_sent=sent)
 
     def choose(self, turn: TurnRecord, history_from: int) -> None:
         """Take an answer that was given beside the history into it."""
@@ -250,7 +279,8 @@ class ConversationManager:
         )
 
     def _prefix(self, model: str) -> str:
-        return prefix_digest(model, self.record.system_prompt, self.record.history_from)
+        record = self.record
+        return prefix_digest(model, record.system_prompt, record.history_from, self.pinned.digest)
 
 
 def name_from(prompt: str) -> str:

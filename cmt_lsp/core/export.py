@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from cmt_lsp.core.context.blocks import block_of
+from cmt_lsp.core.context.pins import FileReference, pin_to_json, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cmt_lsp.core.context.pins import Pin
     from cmt_lsp.core.records import SessionRecord, TurnRecord
 
 FORMAT = "cmt-lsp session"
@@ -22,10 +26,17 @@ def export_json(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "session": asdict(session),
+        "session": _with_pins(session),
         "turns": [_without_digests(turn) for turn in turns],
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _with_pins(session: SessionRecord) -> dict[str, Any]:
+    """The record with its pins as JSON, and without what is remembered of them."""
+    fields = asdict(replace(session, pins=(), pins_sent=()))
+    del fields["pins_sent"]
+    return fields | {"pins": [pin_to_json(pin) for pin in session.pins]}
 
 
 def _without_digests(turn: TurnRecord) -> dict[str, Any]:
@@ -40,6 +51,8 @@ def export_markdown(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
     parts = [f"# {_line(session.name)}", f"{session.model}, started {_moment(session.created_at)}"]
     if session.system_prompt:
         parts += ["## System prompt", session.system_prompt]
+    if session.pins:
+        parts += ["## Pinned", *(_pin(pin) for pin in session.pins)]
     for number, turn in enumerate(turns, start=1):
         parts += _turn(number, turn)
     return "\n\n".join(parts) + "\n"
@@ -49,6 +62,11 @@ def suggested_name(session: SessionRecord, suffix: str) -> str:
     """A file name from the session's name, safe on every system."""
     stem = re.sub(r"[^\w-]+", "-", session.name).strip("-_")[:60]
     return f"{stem or 'session'}.{suffix}"
+
+
+def _pin(pin: Pin) -> str:
+    """A pinned file by name, anything else as it is sent."""
+    return f"- {title_of(pin)}" if isinstance(pin, FileReference) else _fenced(block_of(pin).text)
 
 
 def _turn(number: int, turn: TurnRecord) -> list[str]:

@@ -42,9 +42,13 @@ def prompt_content(
     return (*images, *context, *typed)
 
 
-def prefix_digest(model: str, system_prompt: str | None, history_from: int) -> str:
-    """Names what stands before the turns; turns under one digest may replay their thinking together."""
-    return hashlib.sha256(repr((model, system_prompt, history_from)).encode()).hexdigest()[:16]
+def prefix_digest(model: str, system_prompt: str | None, history_from: int, pinned: str = "") -> str:
+    """Names what stands before the turns; turns under one digest may replay their thinking together.
+
+    `pinned` names what is pinned, where anything is.
+    """
+    named = (model, system_prompt, history_from, *([pinned] if pinned else []))
+    return hashlib.sha256(repr(named).encode()).hexdigest()[:16]
 
 
 def sent_turns(turns: Iterable[TurnRecord], history_from: int) -> list[TurnRecord]:
@@ -81,6 +85,7 @@ def fit_history(
     new_content: Iterable[Mapping[str, Any]],
     room: int | None,
     prefix: str,
+    pinned: Iterable[Mapping[str, Any]] = (),
 ) -> Fit:
     """Leave out whole turns from the oldest on where the prompt would exceed `room` tokens (None: no limit).
 
@@ -92,7 +97,7 @@ def fit_history(
     if measured is not None and (room is None or fresh + measured <= room):
         return Fit(history_from, 0, fresh + measured)  # the usual case, without a look at all the texts
     sizes = [_turn_tokens(turn) for turn in sent]
-    guess = sum(sizes) + _text_tokens(system_prompt or "")
+    guess = sum(sizes) + _text_tokens(system_prompt or "") + content_tokens(pinned)
     scale = measured / guess if measured is not None and guess else 1.0
     total = fresh + (measured if measured is not None else guess)
     if room is None or total <= room:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.cache_manager import CacheVerdict, SentPrompt
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.context.pins import Pin, PinState
     from cmt_lsp.core.turn import Timing
 
 SessionState = Literal["idle", "busy", "elsewhere"]
@@ -34,6 +35,10 @@ class SessionRecord:
     """Turns with a smaller `seq` were pruned: they stay in the record and are no longer sent."""
     revision: int = 0
     """Grows with every change, so that another window can tell that its copy is old."""
+    pins: tuple[Pin, ...] = ()
+    """What goes along with every question, before the history."""
+    pins_sent: tuple[tuple[str, str], ...] = ()
+    """Id and digest of each pin as it was last sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +88,5 @@ class SessionInfo:
     state: SessionState
     usage: Usage
     cost: Cost
+    pinned: tuple[PinState, ...] = ()
+    """What is pinned to it, in the order in which it is sent."""

@@ -28,6 +28,7 @@ from cmt_lsp.core.cache.report import CacheReport
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.compare.comparison import drafts_of
 from cmt_lsp.core.compare.runner import ComparisonRunner
+from cmt_lsp.core.context.pins import changed_pins, pin_of
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
@@ -58,7 +59,9 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
-    from cmt_lsp.core.context.items import Block
+    from cmt_lsp.core.context.items import Block, ContextItem
+    from cmt_lsp.core.context.pin_reader import PinReader
+    from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.images import AnyImage
     from cmt_lsp.core.question import Question
@@ -97,12 +100,14 @@ class APISessionManager:
         ledger: Ledger | None = None,
         keys: CredentialSource | None = None,
         clock: Callable[[], float] = time.time,
+        pin_reader: PinReader | None = None,
         alarm: Callable[[float, Callable[[], None]], Alarm] | None = None,
     ) -> None:
         """Settings come from the user's file and the environment where none are given; the arguments win.
 
         A `client` that is given serves every request with its own key; else `keys` says which key goes where.
-        `clock` is the wall clock, in seconds since 1970; `alarm` calls back after so many seconds of it.
+        `clock` is the wall clock, in seconds since 1970; `alarm` calls back after so many seconds of it. `pin_reader`
+        reads what is pinned to a session, else the session's own workspace is read from.
         """
         self._clock = clock
         resolved = settings_module.resolve() if settings is None else None
@@ -123,7 +128,7 @@ class APISessionManager:
         self._owns_ledger = ledger is None
         self.ledger = ledger or Ledger(self._store.state_dir, new_id(clock()), clock=clock)
         self.ledger.use_limits(self._settings.budgets)
-        self._shelf = SessionShelf(self._store)
+        self._shelf = SessionShelf(self._store, pin_reader=pin_reader)
         self._clients = Clients(self.keys, client)
         self.batches = Batches(
             self._store, self.ledger, self._clients, self._locks, lambda: self._settings, clock
@@ -133,7 +138,16 @@ class APISessionManager:
         self._shelf.keep_while(self._locks.is_held)
         self._settling = Settling(self._shelf.trim)
         queue = PrefixQueue()
-        rooms = (self._shelf, self._locks, self._clients, self.cache, self.ledger, self._settling, queue, clock)
+        rooms = (
+            self._shelf,
+            self._locks,
+            self._clients,
+            self.cache,
+            self.ledger,
+            self._settling,
+            queue,
+            clock,
+        )
         self._runner = TurnRunner(*rooms)
         self._comparisons = ComparisonRunner(*rooms)
         self.warming = Warming(*rooms, lambda: self._settings, alarm)
@@ -315,10 +329,14 @@ class APISessionManager:
         model: str | None = None,
         system_prompt: str | None = None,
         workspace: str | Path | None = None,
+        pinned: Sequence[ContextItem] = (),
     ) -> SessionInfo:
         """A new, empty session; None stands for the settings' value. BadParamsError names the field."""
-        conversation, saved = self._shelf.add(self._new_record(name, model, system_prompt, workspace))
+        record = self._new_record(name, model, system_prompt, workspace)
+        record = replace(record, pins=changed_pins((), [pin_of(item) for item in pinned]))
+        conversation, saved = self._shelf.add(record)
         await self._durable(saved)
+        await self._shelf.refresh(conversation)
         return await self._info(conversation)
 
     async def list(
@@ -334,9 +352,8 @@ class APISessionManager:
         rows, notice = await self._shelf.listing(workspaces, query)
         self._notices += [notice] if notice else []
         window = self._shelf.window
-        infos = [
-            _info_of(row) for row in rows if row[0].id in window or (scope != "window" and _is_used(row))
-        ]
+        shown = [row for row in rows if row[0].id in window or (scope != "window" and _is_used(row))]
+        infos = [_info_of(row, await self._shelf.pin_reader.read(row[0])) for row in shown]
         newest_first = sorted(
             await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True
         )
@@ -362,17 +379,27 @@ class APISessionManager:
         name: str | None = None,
         model: str | None = None,
         system_prompt: str | None = None,
+        pinned: Sequence[ContextItem] | None = None,
+        pin: Sequence[ContextItem] = (),
+        unpin: Sequence[str] = (),
     ) -> SessionInfo:
-        """Change what is not None; an empty `system_prompt` removes it. The history stays."""
+        """Change what is not None; an empty `system_prompt` removes it. The history stays.
+
+        `pinned` replaces all pins; `pin` adds some at the end; `unpin` takes some away by id, URI or title.
+        """
         conversation = await self._shelf.load(session_id)
+        replaced = None if pinned is None else [pin_of(item) for item in pinned]
+        pins = changed_pins(conversation.record.pins, replaced, [pin_of(item) for item in pin], unpin)
         conversation.change(
             name=None if name is None else births.checked_name(name),
             model=None if model is None else self._model(model),
             system_prompt=None if system_prompt is None else births.checked_prompt(system_prompt) or "",
             at=self._clock(),
+            pins=pins,
         )
         change = partial(transcripts.update_session, session=conversation.record)
         await self._durable(self._shelf.save(conversation, change))
+        await self._shelf.refresh(conversation)
         return await self._info(conversation)
 
     async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
@@ -546,7 +573,7 @@ class APISessionManager:
             self._notices.append(f"not saved: {error.message}")
 
     async def _info(self, conversation: ConversationManager) -> SessionInfo:
-        (info,) = await self._with_sums([_info_of(conversation.row)])
+        (info,) = await self._with_sums([_info_of(conversation.row, conversation.pinned)])
         busy = self._locks.is_held(info.id)
         return self._with_state(info, set() if busy else self._locks.held_elsewhere([info.id]))
 
@@ -575,7 +602,7 @@ def _counts(usage: Usage) -> tuple[int, int, int]:
     return usage.total_input_tokens, usage.output_tokens, usage.cache_read_input_tokens
 
 
-def _info_of(row: SessionRow) -> SessionInfo:
+def _info_of(row: SessionRow, pinned: Pinned) -> SessionInfo:
     record, turns, usage, cost = row
     return SessionInfo(
         id=record.id,
@@ -589,6 +616,7 @@ def _info_of(row: SessionRow) -> SessionInfo:
         state="idle",
         usage=usage,
         cost=cost,
+        pinned=pinned.states,
     )
 
 

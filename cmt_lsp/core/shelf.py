@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cmt_lsp.api.errors import StoreUnavailableError, UnknownSessionError
 from cmt_lsp.core import transcripts
+from cmt_lsp.core.context.pin_reader import PinReader
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.identity import is_id
 
@@ -38,8 +39,11 @@ _History = tuple["SessionRecord", tuple["TurnRecord", ...]]
 class SessionShelf:
     """Finds, refreshes, saves and forgets sessions; the least recently used histories leave memory first."""
 
-    def __init__(self, store: Store, memory_limit: int = MEMORY_LIMIT) -> None:
+    def __init__(
+        self, store: Store, memory_limit: int = MEMORY_LIMIT, pin_reader: PinReader | None = None
+    ) -> None:
         self.store = store
+        self.pin_reader = pin_reader or PinReader()
         self.window: dict[str, None] = {}
         """The sessions this process made or opened, in that order."""
         self._memory_limit = memory_limit
@@ -97,12 +101,27 @@ class SessionShelf:
         if conversation is None:
             _check_id(session_id)
             record, turns = await self.read(partial(transcripts.read_history, session_id=session_id))
-            return self.in_memory(session_id) or self._remember(ConversationManager(record, turns))
+            found = self.in_memory(session_id) or self._remember(ConversationManager(record, turns))
+            await self._read_pins(found)
+            return found
         await self.refresh(conversation)
         return conversation
 
     async def refresh(self, conversation: ConversationManager) -> None:
-        """Take in what another process changed; memory stands where the disk does not answer."""
+        """Take in what another process changed, and what is pinned; memory stands where the disk does not answer."""
+        await self._renew(conversation)
+        await self._read_pins(conversation)
+
+    async def _read_pins(self, conversation: ConversationManager) -> None:
+        """Read what is pinned; again where the pins were changed meanwhile."""
+        while True:
+            record = conversation.record
+            pinned = await self.pin_reader.read(record)
+            if conversation.record.pins == record.pins:
+                conversation.pinned = pinned
+                return
+
+    async def _renew(self, conversation: ConversationManager) -> None:
         if self.is_unsaved(conversation):
             return
         session_id, before = conversation.record.id, conversation.record.revision

@@ -14,6 +14,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.batch import rows as batch_rows
 from cmt_lsp.core.cache.evidence import CachedTurn
 from cmt_lsp.core.compare import schema as comparison_schema
+from cmt_lsp.core.context.pins import pin_to_json, pins_from_json
 from cmt_lsp.core.records import SessionRecord, TurnRecord
 from cmt_lsp.core.storage.store import Migration, Schema
 from cmt_lsp.core.turn import Timing
@@ -29,7 +30,8 @@ SessionRow: TypeAlias = tuple[SessionRecord, int, Usage, Cost]
 FILE_NAME = "sessions.sqlite3"
 
 _SESSION_COLUMNS = (
-    "id, name, named, model, system_prompt, workspace, created_at, updated_at, history_from, revision"
+    "id, name, named, model, system_prompt, workspace, created_at, updated_at, history_from, revision, "
+    "pins, pins_sent"
 )
 _TURN_COLUMNS = (
     "session_id, seq, id, model, stop_reason, prompt, answer, prompt_text, text, in_history, prefix, started_at, "
@@ -69,6 +71,13 @@ SCHEMA = Schema(
         batch_rows.MIGRATION,
         comparison_schema.MIGRATION,
         Migration("what each turn left in the prompt cache", ("ALTER TABLE turns ADD COLUMN sent TEXT",)),
+        Migration(
+            "what is pinned to each session, and as what it was last sent",
+            (
+                "ALTER TABLE sessions ADD COLUMN pins TEXT NOT NULL DEFAULT '[]'",
+                "ALTER TABLE sessions ADD COLUMN pins_sent TEXT NOT NULL DEFAULT '[]'",
+            ),
+        ),
     ),
     tables=("sessions", "turns", *batch_rows.TABLES, *comparison_schema.TABLES),
     repair=(
@@ -84,7 +93,7 @@ SCHEMA = Schema(
 def insert_session(connection: Connection, session: SessionRecord) -> None:
     """Write a new session; a session that is there already is left as it is."""
     connection.execute(
-        f"INSERT OR IGNORE INTO sessions ({_SESSION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  our columns
+        f"INSERT OR IGNORE INTO sessions ({_SESSION_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608  our columns
         (
             session.id,
             session.name,
@@ -96,6 +105,8 @@ def insert_session(connection: Connection, session: SessionRecord) -> None:
             session.updated_at,
             session.history_from,
             session.revision,
+            _pins(session),
+            _json(session.pins_sent),
         ),
     ).close()
 
@@ -103,12 +114,13 @@ def insert_session(connection: Connection, session: SessionRecord) -> None:
 def update_session(connection: Connection, session: SessionRecord) -> None:
     """Write what a person may change of a session; the revision grows."""
     connection.execute(
-        "UPDATE sessions SET name=?, named=?, model=?, system_prompt=?, updated_at=?, revision=revision+1 WHERE id=?",
+        "UPDATE sessions SET name=?, named=?, model=?, system_prompt=?, pins=?, updated_at=?, revision=revision+1 WHERE id=?",
         (
             session.name,
             session.named,
             session.model,
             session.system_prompt,
+            _pins(session),
             session.updated_at,
             session.id,
         ),
@@ -135,7 +147,8 @@ def settle_turn(
         turn = replace(turn, seq=last + 1)
     insert_turn(connection, turn)
     connection.execute(
-        "UPDATE sessions SET history_from=? WHERE id=?", (session.history_from, session.id)
+        "UPDATE sessions SET history_from=?, pins_sent=? WHERE id=?",
+        (session.history_from, _json(session.pins_sent), session.id),
     ).close()
     note_question(connection, session)
 
@@ -277,8 +290,22 @@ def _money_rows(connection: Connection, session_id: str) -> list[tuple[Usage, Co
 
 
 def _session(row: Sequence[Any]) -> SessionRecord:
-    session = SessionRecord(*row)
-    return replace(session, named=bool(session.named))
+    *fields, pins, sent = row
+    session = SessionRecord(*fields)
+    known = pins_from_json(pins), _pins_sent(sent)
+    return replace(session, named=bool(session.named), pins=known[0], pins_sent=known[1])
+
+
+def _pins(session: SessionRecord) -> str:
+    return _json([pin_to_json(pin) for pin in session.pins])
+
+
+def _pins_sent(text: str) -> tuple[tuple[str, str], ...]:
+    """Without it a pin counts as unchanged."""
+    try:
+        return tuple((str(key), str(digest)) for key, digest in json.loads(text))
+    except (ValueError, TypeError):
+        return ()
 
 
 def _turn_row(turn: TurnRecord) -> tuple[Any, ...]:

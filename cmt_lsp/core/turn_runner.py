@@ -13,6 +13,7 @@ from cmt_lsp.api.errors import CmtError, UnknownTurnError
 from cmt_lsp.core import transcripts
 from cmt_lsp.core.asking import ask, begin, land, load_content
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
+from cmt_lsp.core.guard.permission import pass_guard
 from cmt_lsp.core.judging import judged
 from cmt_lsp.core.turn import TurnStarted
 
@@ -83,6 +84,7 @@ class TurnRunner:
         await self._shelf.refresh(asking.conversation)
         _check_replaced(asking)
         if asking.replaced is None:
+            await pass_guard(asking.draft.pieces, asking.draft.permission, scan=settings.scans)
             asking.content, asking.notices = await load_content(
                 [asking.draft], asking.conversation.held_images
             )
@@ -110,7 +112,7 @@ class TurnRunner:
         conversation, replaced = asking.conversation, asking.replaced
         verdict = judged(asking.flight, ending, plan, self._cache)
         record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
-        conversation.append(record, plan.history_from, replaced)
+        conversation.append(record, plan.history_from, replaced, plan.pinned)
         change = partial(
             transcripts.settle_turn,
             session=conversation.record,

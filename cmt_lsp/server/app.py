@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from logging.handlers import QueueListener
     from pathlib import Path
 
+    from cmt_lsp.core.context.pin_reader import PinReader
     from cmt_lsp.core.session_manager import APISessionManager
     from cmt_lsp.core.settings import Resolved, Settings
     from cmt_lsp.core.warming.keeper import KeepState
@@ -97,7 +98,17 @@ class App:
         """The sessions of this window, made when the editor is ready or first asks."""
         from cmt_lsp.core.session_manager import APISessionManager
 
-        return APISessionManager(settings=self.settings)
+        return APISessionManager(settings=self.settings, pin_reader=self._pin_reader())
+
+    def _pin_reader(self) -> PinReader:
+        """What is pinned is read as it is edited, else from a workspace folder, whichever the session is of."""
+        from cmt_lsp.core.context.pin_reader import PinReader
+
+        def open_text(uri: str) -> str | None:
+            document = self.documents.opened(uri)
+            return None if document is None else document.source
+
+        return PinReader(open_text, lambda: self.folders)
 
     @cached_property
     def status(self) -> WindowStatus:

@@ -38,9 +38,9 @@ def context_blocks(items: Sequence[ContextItem], limit: int = CONTEXT_LIMIT) -> 
     larger selection beside it only the place is told.
     """
     wanted = sorted(_once(items), key=lambda item: _ORDER[type(item)])
-    texts = [_text(item) for item in wanted]
-    shares = _shares([len(text) for text in texts], limit)
-    kept = [cut_at_line(text, share) for text, share in zip(texts, shares, strict=True)]
+    texts = [text_of(item) for item in wanted]
+    limits = shares([len(text) for text in texts], limit)
+    kept = [cut_at_line(text, share) for text, share in zip(texts, limits, strict=True)]
     covers = [(item, text) for item, (text, _) in zip(wanted, kept, strict=True) if _may_cover(item)]
     return [
         _pointer(item) if _is_covered(item, covers) else _block(item, text, cut_lines)
@@ -59,7 +59,7 @@ def cut_notice(block: Block) -> str:
 
 def block_of(item: ContextItem, limit: int = CONTEXT_LIMIT) -> Block:
     """One item alone."""
-    return _block(item, *cut_at_line(_text(item), limit))
+    return _block(item, *cut_at_line(text_of(item), limit))
 
 
 def _once(items: Iterable[ContextItem]) -> Iterable[ContextItem]:
@@ -80,15 +80,15 @@ def _identity(item: ContextItem) -> object:
             return item
 
 
-def _shares(sizes: Sequence[int], limit: int) -> list[int]:
+def shares(sizes: Sequence[int], limit: int) -> list[int]:
     """Split the limit fairly: what a small piece leaves over goes to the larger ones."""
-    shares = [0] * len(sizes)
+    found = [0] * len(sizes)
     left, waiting = limit, len(sizes)
     for index in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-        shares[index] = min(sizes[index], left // waiting)
-        left -= shares[index]
+        found[index] = min(sizes[index], left // waiting)
+        left -= found[index]
         waiting -= 1
-    return shares
+    return found
 
 
 def _may_cover(item: ContextItem) -> bool:
@@ -115,7 +115,7 @@ def _covers(cover: ContextItem, text: str, item: Selection) -> bool:
 
 
 def _pointer(item: ContextItem) -> Block:
-    lines = [line.strip() for line in lines_of(_text(item)) if line.strip()]
+    lines = [line.strip() for line in lines_of(text_of(item)) if line.strip()]
     ends = f"from\n{lines[0]}\nto\n{lines[-1]}\n" if lines else ""
     return _sent(item, f"{_title(item)}; its text stands above", ends, 0)
 
@@ -165,7 +165,8 @@ def _place(item: Selection) -> str:
     return ", ".join(parts)
 
 
-def _text(item: ContextItem) -> str:
+def text_of(item: ContextItem) -> str:
+    """What of an item stands between its marks, before anything is cut."""
     match item:
         case Diagnostics():
             return "".join(_finding(found) for found in item.items) or "no problems\n"

@@ -17,26 +17,30 @@ from cmt_lsp.server.shapes.values import (
     timing_shape,
     usage_shape,
 )
+from cmt_lsp.server.window.attachments import attached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.attachments import Attached
     from cmt_lsp.server.window.window import Window
 
 
 async def create(window: Window, caller: Caller, params: wire.SessionCreateParams) -> wire.Session:
     """Make a session and use it for the chats that name none."""
+    pinned = await _attached(window, params.pinned, "pinned")
     info = await window.manager.create(
         name=params.name,
         model=params.model,
         system_prompt=params.system_prompt,
         workspace=_folder(params.workspace_folder) or window.workspace,
+        pinned=pinned.items,
     )
     await window.make_current(info.id)
-    return session_shape(info)
+    return session_shape(info, pinned.notices)
 
 
 async def list_sessions(
@@ -55,20 +59,34 @@ async def get(window: Window, caller: Caller, params: wire.SessionGetParams) -> 
 
 
 async def update(window: Window, caller: Caller, params: wire.SessionUpdateParams) -> wire.Session:
-    """Change a session's name, model or system prompt; a new model is answered with what the switch loses."""
+    """Change a session's name, model, system prompt or pins; a new model is answered with what the switch loses."""
+    pinned = await _attached(window, params.pinned, "pinned")
+    pin = await _attached(window, params.pin, "pin")
     before = None if params.model is None else await window.manager.cache_report.prefix(params.session_id)
     info = await window.manager.update(
-        params.session_id, name=params.name, model=params.model, system_prompt=params.system_prompt
+        params.session_id,
+        name=params.name,
+        model=params.model,
+        system_prompt=params.system_prompt,
+        pinned=None if params.pinned is None else pinned.items,
+        pin=pin.items,
+        unpin=params.unpin or (),
     )
+    told = (*pinned.notices, *pin.notices)
     await window.refresh_status()
     lost = 0 if before is None else losing_nano(info.model, before)
     if before is None or not lost:
-        return session_shape(info)
+        return session_shape(info, told)
     notice = (
         f"{info.model} does not read what {before.model} has cached: the next question costs {display_usd(lost)} more "
         "than with a warm cache."
     )
-    return session_shape(info, [notice])
+    return session_shape(info, [*told, notice])
+
+
+async def _attached(window: Window, items: Sequence[wire.ContextItem] | None, field: str) -> Attached:
+    """What is to be pinned, as it stands now."""
+    return await attached(window.documents, window.folders, items or (), f"$.{field}")
 
 
 async def fork(window: Window, caller: Caller, params: wire.SessionForkParams) -> wire.Session:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.errors import CmtError
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.context.pins import PinState
     from cmt_lsp.core.records import SessionInfo
     from cmt_lsp.core.turn import Timing
 
@@ -95,6 +96,19 @@ def session_shape(info: SessionInfo, notices: Sequence[str] = ()) -> wire.Sessio
         usage=usage_shape(info.usage),
         cost=cost_shape(info.cost),
         notices=list(notices) or None,
+        pinned=[_pinned_shape(pin) for pin in info.pinned] or None,
+    )
+
+
+def _pinned_shape(pin: PinState) -> wire.PinnedItem:
+    return wire.PinnedItem(
+        id=pin.id,
+        kind=pin.kind,
+        title=pin.title,
+        tokens=pin.tokens,
+        state=pin.state,
+        uri=pin.uri,
+        reason=pin.reason,
     )
 
 

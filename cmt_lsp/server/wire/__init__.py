@@ -100,6 +100,7 @@ from cmt_lsp.server.wire.service import (
     ModelSwitch,
 )
 from cmt_lsp.server.wire.sessions import (
+    PinnedItem,
     Session,
     SessionCreateParams,
     SessionExportParams,
@@ -187,6 +188,7 @@ __all__ = [
     "ModelSwitch",
     "ModelsParams",
     "ModelsResult",
+    "PinnedItem",
     "Position",
     "PredictedCost",
     "PredictedImage",

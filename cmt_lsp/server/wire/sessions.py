@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cmt_lsp.server.wire.parts import CacheVerdict, Cost, Timing, Usage
+from cmt_lsp.server.wire.parts import CacheVerdict, ContextItem, Cost, Timing, Usage
 from cmt_lsp.server.wire.shape import shape
+
+
+@shape
+class PinnedItem:
+    """What goes along with every question of a session. `state`: `changed` for a file that is not as it was last sent, or
+    a selection whose document holds its text no more; `missing` for a file that cannot be read, `reason` says why.
+    """
+
+    id: str
+    kind: Literal["file", "text", "selection", "diagnostics"]
+    title: str
+    tokens: int
+    state: Literal["fresh", "changed", "missing"]
+    uri: str | None = None
+    reason: str | None = None
 
 
 @shape
@@ -24,16 +39,18 @@ class Session:
     system_prompt: str | None = None
     workspace: str | None = None
     notices: list[str] | None = None
+    pinned: list[PinnedItem] | None = None
 
 
 @shape
 class SessionCreateParams:
-    """A new session; it becomes the window's current one."""
+    """A new session; it becomes the window's current one. `pinned` goes along with each of its questions."""
 
     name: str | None = None
     model: str | None = None
     system_prompt: str | None = None
     workspace_folder: str | None = None
+    pinned: list[ContextItem] | None = None
 
 
 @shape
@@ -89,12 +106,19 @@ class SessionGetResult:
 
 @shape
 class SessionUpdateParams:
-    """What to change in a session; absent fields stay."""
+    """What to change in a session; absent fields stay.
+
+    `pinned` replaces all that is pinned, `pin` adds to it, and `unpin` takes away what it names by id, URI or title. A
+    pinned file is read anew for every question; a pinned selection keeps its text.
+    """
 
     session_id: str
     name: str | None = None
     model: str | None = None
     system_prompt: str | None = None
+    pinned: list[ContextItem] | None = None
+    pin: list[ContextItem] | None = None
+    unpin: list[str] | None = None
 
 
 @shape
