@@ -46,6 +46,8 @@ class CacheManager:
         """Nothing is warm at first; `hours`: the endpoint is known to tell an hour's cache writes from others."""
         self._clock = clock
         self._memory = Memory(hours=hours)
+        self._begun: dict[int, tuple[PlannedPrompt, Usage]] = {}
+        """The requests whose answers have begun, by the identity of their plans, with what was told."""
         self._warm: dict[str, tuple[str, float]] = {}
         self._total = Usage()
         self._requests = 0
@@ -134,7 +136,9 @@ class CacheManager:
         `lifetimes_told`: whether the answer's usage told writes for five minutes from those for an hour; None where nobody
         looked. Only an endpoint that does is asked for an hour.
         """
-        self._memory = answered(self._memory, plan, usage)
+        _, told = self._begun.pop(id(plan), (plan, None))
+        learned_before = told is not None and _prompt_side(told) == _prompt_side(usage)
+        self._memory = answered(self._memory, plan, usage, learned_before=learned_before)
         if lifetimes_told is not None:
             self._memory = replace(self._memory, hours=lifetimes_told)
 
@@ -154,6 +158,7 @@ class CacheManager:
     def begin(self, plan: PlannedPrompt, usage: Usage) -> None:
         """Note what a request has left in the cache so far, when its answer begins; `remember` follows at its end."""
         self._memory = begun(self._memory, plan, usage)
+        self._begun[id(plan)] = (plan, usage)
 
     def warmth(self, plan: PlannedPrompt) -> tuple[int, float | None]:
         """How many tokens of a prompt the cache should hold, and until when (None where it holds none)."""
@@ -187,3 +192,13 @@ class CacheManager:
     def _forget_expired(self) -> None:
         now = self._clock()
         self._warm = {key: entry for key, entry in self._warm.items() if entry[1] > now}
+
+
+def _prompt_side(usage: Usage) -> tuple[int, ...]:
+    """What is told of the prompt, by class."""
+    return (
+        usage.input_tokens,
+        usage.cache_creation_5m_input_tokens,
+        usage.cache_creation_1h_input_tokens,
+        usage.cache_read_input_tokens,
+    )

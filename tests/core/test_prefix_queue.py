@@ -305,9 +305,13 @@ async def test_nobody_waits_for_a_request_that_is_between_two_attempts(
 ) -> None:
     first, second = [await new_session(manager, system_prompt=LONG) for _ in range(2)]
     simulator.fail_next(Fault.status(529, retry_after=1.0))
-    writer, heard = start(manager, first, "one")
-    reader, _ = start(manager, second, "two")
-    await heard.heard(Retry)
+    turns = [start(manager, first, "one"), start(manager, second, "two")]
+    retries = [asyncio.create_task(heard.heard(Retry)) for _, heard in turns]
+    told, silent = await asyncio.wait(retries, return_when=asyncio.FIRST_COMPLETED)
+    for task in silent:
+        task.cancel()
+    which = retries.index(told.pop())  # either may have been the first
+    writer, reader = turns[which][0], turns[1 - which][0]
     await reader.result()
 
     assert len(simulator.requests) == 2, "the second request did not wait for the first one's next attempt"

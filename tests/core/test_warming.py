@@ -525,6 +525,20 @@ async def test_a_prompt_without_caching_is_not_warmed(desk: Desk) -> None:
     assert desk.warmings == 0
 
 
+async def test_a_warming_is_asked_with_the_settings_of_a_turn(desk: Desk) -> None:
+    desk.use(effort="high")
+    session = await new_session(desk.manager, system_prompt=LONG)
+    await desk.warm(session)
+    await ask(desk.manager, session)
+    warming, turn = (request.body for request in desk.simulator.requests if request.path == "/v1/messages")
+
+    assert isinstance(warming, dict)
+    assert isinstance(turn, dict)
+    assert set(turn) - set(warming) <= {"stream", "diagnostics"}
+    for name in ("model", "system", "thinking", "output_config"):
+        assert warming.get(name) == turn.get(name), name
+
+
 @pytest.mark.parametrize(
     "model", ["claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-4-6", "claude-haiku-4-5"]
 )

@@ -112,11 +112,16 @@ def looked_at(memory: Memory, plan: PlannedPrompt, rhythm: Rhythm | None) -> Mem
     return replace(memory, conversations=_bounded((unasked, *memory.conversations)))
 
 
-def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
-    """The memory after an answer; unchanged where the endpoint told nothing of the prompt."""
+def answered(memory: Memory, plan: PlannedPrompt, usage: Usage, *, learned_before: bool = False) -> Memory:
+    """The memory after an answer; unchanged where the endpoint told nothing of the prompt.
+
+    `learned_before`: what it left in the cache is known since it began. Learning that twice would take what was written
+    for what was read.
+    """
+    memory = memory if learned_before else begun(memory, plan, usage)
     told, at = usage.total_input_tokens, plan.planned_at
     if not told or plan.warming:
-        return begun(memory, plan, usage)
+        return memory
     now = plan.conversation
     estimated = max(1, now.layout.tokens(len(now.layout) - 1))
     scale = min(_WIDEST_SCALE, max(1 / _WIDEST_SCALE, told / estimated))
@@ -129,7 +134,6 @@ def answered(memory: Memory, plan: PlannedPrompt, usage: Usage) -> Memory:
     return replace(
         memory,
         conversations=_bounded((latest, *older)),
-        entries=learned(memory.entries, plan.breakpoints, usage, at, plan.minimum),
         sharing=dict(list(sharing.items())[-_SHARED:]),
         paused=memory.pauses_seen(now, at),
         beginnings=memory.beginnings.asked(now.name, at, first=len(now.layout.chat.messages) == 1),
