@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cache_cost", description=__doc__)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write the plot")
-    parser.add_argument("--seeds", type=int, default=8, metavar="COUNT", help="how many of each class")
+    parser.add_argument("--seeds", type=int, default=16, metavar="COUNT", help="how many of each class")
     parser.add_argument("--first", type=int, default=FIRST_SEED, metavar="SEED", help="the first seed")
     options = parser.parse_args(argv)
     seeds = range(options.first, options.first + max(1, options.seeds))

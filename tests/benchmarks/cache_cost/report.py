@@ -77,7 +77,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def svg(rows: Sequence[Row]) -> str:
     """Bars for each class: cost to that of automatic caching."""
     block = len(_BARS) * _BAR + _GAP
-    height = _TOP + block * len(rows) + 30
+    height = _TOP + block * len(rows) + 46
     size = f'width="{_LEFT + _WIDTH + 60}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
@@ -91,17 +91,20 @@ def svg(rows: Sequence[Row]) -> str:
 
 
 def _legend() -> Iterator[str]:
-    for number, (name, colour) in enumerate(zip(_BARS, _COLOURS, strict=True)):
-        x = _LEFT + number * 140
+    x = 60
+    for name, colour in zip(_BARS, _COLOURS, strict=True):
         yield f'<rect x="{x}" y="10" width="10" height="10" fill="{colour}"/>'
         yield f'<text x="{x + 14}" y="19">{name}</text>'
+        x += 44 + 7 * len(name)
 
 
 def _axis(height: int) -> Iterator[str]:
+    middle = _LEFT + _WIDTH / 2
+    yield f'<text x="{middle:.0f}" y="{height - 6}" text-anchor="middle">input in dollars, automatic caching = 1</text>'
     for tenth in range(0, int(_SCALE_END * 10) + 1, 5):
         x = _LEFT + _WIDTH * tenth / (_SCALE_END * 10)
-        yield f'<line x1="{x:.0f}" y1="{_TOP - 8}" x2="{x:.0f}" y2="{height - 26}"/>'
-        yield f'<text x="{x:.0f}" y="{height - 10}" text-anchor="middle">{tenth / 10:.1f}</text>'
+        yield f'<line x1="{x:.0f}" y1="{_TOP - 8}" x2="{x:.0f}" y2="{height - 42}"/>'
+        yield f'<text x="{x:.0f}" y="{height - 26}" text-anchor="middle">{tenth / 10:.1f}</text>'
 
 
 def _bars(row: Row, y: int) -> Iterator[str]:
