@@ -6,6 +6,7 @@ minutes and for an hour, 300 to read. Its shortest cached prompt has 1,024 token
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ from cmt_lsp.api.usage_fold import estimate_tokens
 from cmt_lsp.core.cache.advice import Advice, advise
 from cmt_lsp.core.cache.evidence import FIRST, CachedTurn
 from cmt_lsp.core.cache.keeping import kept_warm, pauses_of
+from cmt_lsp.core.cache.replay import paid
 from cmt_lsp.core.cache.stats import stats_of
 from cmt_lsp.core.cache.suggestion import Case, Suggestion
 from cmt_lsp.core.cache.switch import Prefix, losing_nano, switch_to
@@ -406,6 +408,57 @@ def test_suggestions_come_by_value_and_none_is_under_a_cent() -> None:
 
     assert [one.rule for one in found] == ["lifetime", "system-prompt"]
     assert found[1].session_id == "c"
+
+
+CAUSES = (
+    None,
+    FIRST,
+    "expired (idle 400 s)",
+    "model changed",
+    "system prompt changed",
+    "settings changed",
+    "unknown",
+)
+
+
+def any_history(rng: random.Random) -> tuple[CachedTurn, ...]:
+    """Turns of any kind, in any order, of several sessions."""
+    sizes = (0, 0, 5, 900, 20_000, 400_000)
+    return tuple(
+        turn(
+            rng.uniform(0, 300),
+            read=rng.choice(sizes),
+            written=rng.choice(sizes),
+            hour=rng.choice(sizes),
+            plain=rng.choice(sizes),
+            state=rng.choice(("hit", "partial", "miss", "off", "below-minimum")),
+            cause=rng.choice(CAUSES),
+            lost=rng.choice((None, 0, 10**7)),
+            model=rng.choice((MODEL, OTHER, "somebodys-own")),
+            session=rng.choice("abc"),
+            prefix=rng.choice("pq"),
+        )
+        for _ in range(rng.randrange(12))
+    )
+
+
+def test_whatever_was_stored_advice_is_sorted_worth_a_cent_and_never_more_than_was_paid() -> None:
+    rng = random.Random(7)
+    for _ in range(300):
+        turns = any_history(rng)
+        wish = rng.choice(("auto", "5m", "1h", "off"))
+        prompts = dict.fromkeys("abc", rng.choice(("", "It is 2026-11-22.", "Follow the rule. " * 3_000)))
+
+        advice = advise(Case(turns, rng.random() < 0.8, wish, rng.choice((0, 5)), prompts))  # type: ignore[arg-type]
+
+        values = [one.value_nano for one in advice.suggestions]
+        assert values == sorted(values, reverse=True)
+        assert all(value >= 10_000_000 for value in values)
+        assert (advice.reason is None) == bool(values)
+        spent = paid(turns)
+        assert all(
+            one.value_nano <= spent for one in advice.suggestions if one.rule in ("caching-off", "minimum")
+        )
 
 
 # --- the price of a switch

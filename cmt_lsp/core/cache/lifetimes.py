@@ -26,7 +26,7 @@ def caching_off(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Ite
     """What caching for five minutes would have saved on the turns that were sent without."""
     value = count = 0
     for turns in sessions.values():
-        without = replayable(turn for turn in turns if turn.cache.state == "off")
+        without = replayable(turn for turn in turns if turn.cache.state == "off" and turn.cause is None)
         value += paid(without) - replayed(steps_of(without), "5m")
         count += len(without)
     yield Suggestion(
