@@ -157,6 +157,18 @@ def test_the_status_says_until_when_it_is_warm_and_what_losing_it_costs(editor: 
     assert ", then +$0.0" in status["text"]["long"]
 
 
+def test_a_session_with_pins_is_warm_as_well(editor: Editor) -> None:
+    note = {"kind": "text", "title": "rules", "text": RULES}
+    session = editor.session(pinned=[note])
+    editor.chat("what do the rules say?")
+
+    (warm,) = editor.result("cmt/cache/stats", {"sessionId": session})["warm"]
+    assert warm["tokens"] > 5_000
+
+    editor.result("cmt/session/update", {"sessionId": session, "unpin": ["rules"]})
+    assert editor.result("cmt/cache/stats", {"sessionId": session})["warm"] == []
+
+
 def test_a_new_session_is_neither_warm_nor_cold(editor: Editor) -> None:
     asked(editor)
     fresh = editor.session()

@@ -15,6 +15,7 @@ from cmt_lsp.core.cache.stats import stats_of
 from cmt_lsp.core.cache.suggestion import Case
 from cmt_lsp.core.cache.switch import Prefix
 from cmt_lsp.core.cache.warmth import warmth_of
+from cmt_lsp.core.context.pins import Pinned
 from cmt_lsp.core.history import prefix_digest
 from cmt_lsp.core.money.report import UsageQuery, usage_report
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.cache.evidence import CachedTurn
     from cmt_lsp.core.cache.stats import CacheStats
     from cmt_lsp.core.cache.warmth import Warmth
+    from cmt_lsp.core.conversation import ConversationManager
     from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.money.report import Part
     from cmt_lsp.core.records import SessionRecord
@@ -140,8 +142,9 @@ class CacheReport:
         )
 
     def _warmth(self, record: SessionRecord, turns: Sequence[CachedTurn]) -> Warmth | None:
-        prefix = prefix_digest(record.model, record.system_prompt, record.history_from)
         known = self._shelf.in_memory(record.id)
+        pins = _pins_digest(record, known)
+        prefix = prefix_digest(record.model, record.system_prompt, record.history_from, pins)
         sent = known.last_sent if known else None
         return warmth_of(record.id, turns, record.model, prefix, self._clock(), sent)
 
@@ -180,6 +183,15 @@ class CacheReport:
 def _reaches(turn: CachedTurn, now: float) -> bool:
     """Whether what a turn left in the cache can still be there."""
     return turn.cache.expires_at is not None and now < turn.cache.expires_at
+
+
+def _pins_digest(record: SessionRecord, known: ConversationManager | None) -> str:
+    """Names what is pinned, as it was last read, else as it was last sent."""
+    if not record.pins:
+        return ""
+    if known is not None and known.pinned.pins:
+        return known.pinned.digest
+    return Pinned(sent=record.pins_sent).digest
 
 
 def _spent_in(parts: Sequence[Part]) -> Spent:
