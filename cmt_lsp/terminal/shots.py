@@ -50,17 +50,18 @@ async def take(
         if save is not None:
             _write(Path(save), base64.b64decode(held.pop("data")))
         tell(described(held))
-        for notice in held.get("notices") or []:
-            tell(f"will be sent {one_line(notice)}")
+        for change in held["image"]["sent"]["changes"]:
+            tell(f"before it is sent: {one_line(change)}")
         images.append({"handle": held["handle"]})
     return images
 
 
 def described(held: Mapping[str, Any]) -> str:
     """A picture in a line: its name, size, and what it costs to send."""
-    size = f"{held['width']} x {held['height']}, {_bytes(held['bytes'])}"
-    price = f"{tokens(held['tokens'])} tokens, {held['cost']['display']} with {held['model']}"
-    return one_line(f"{held['name']}: {size}, {price}")
+    image, chosen = held["image"], held["image"]["models"][0]
+    size = f"{image['width']} x {image['height']}, {_bytes(image['bytes'])}"
+    price = f"{tokens(chosen['tokens'])} tokens, {chosen['display']} with {chosen['model']}"
+    return one_line(f"{image['name']}: {size}, {price}")
 
 
 async def _taken(shot: Shot, window: Window, model: str | None, *, with_data: bool) -> dict[str, Any]:

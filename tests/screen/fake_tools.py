@@ -28,6 +28,8 @@ class FakeTools:
     def add(self, name: str, does: str = 'cp "$picture" "$file"') -> str:
         """The path of a new program. `$file` is its last argument, `$picture` the path of a picture."""
         path = self.bin / name
+        for log in self.bin.glob(f"{name}.*"):
+            log.unlink()
         path.write_text(
             f"""#!/bin/sh
 for file; do :; done

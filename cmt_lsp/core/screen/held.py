@@ -6,7 +6,6 @@ The bytes stay here and the editor gets a handle, so that megabytes do not cross
 from __future__ import annotations
 
 import asyncio
-import base64
 import secrets
 from dataclasses import dataclass, field
 
@@ -39,10 +38,10 @@ class HeldPictures:
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, data: bytes, media_type: str, name: str) -> str:
+    def hold(self, picture: Held) -> str:
         """Keep a picture; its handle."""
         handle = f"picture-{secrets.token_hex(8)}"
-        self._held[handle] = Held(base64.b64encode(data).decode("ascii"), media_type, name)
+        self._held[handle] = picture
         self._timers[handle] = asyncio.get_running_loop().call_later(self._seconds, self.forget, handle)
         while len(self._held) > 1 and self._too_many():
             self.forget(next(iter(self._held)))

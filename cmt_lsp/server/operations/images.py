@@ -24,12 +24,17 @@ async def inspect(window: Window, caller: Caller, params: wire.ImageInspectParam
     """Look at one picture; nothing is sent, and nothing is kept."""
     if (params.path is None) == (params.data is None):
         raise BadParamsError("$ needs exactly one of path and data.")
-    now = datetime.now(UTC)
-    chosen = resolve_model(params.model or window.settings.model, now.date())
     path = None if params.path is None else local_path(params.path)
     if path is not None and not path.is_absolute():
         raise BadParamsError("$.path must be an absolute path or a file: URI.")
     source = ImageSource(path=path, data=params.data, name=params.name)
+    return await inspection_of(source, params.model or window.settings.model)
+
+
+async def inspection_of(source: ImageSource, model: str) -> wire.ImageInspection:
+    """What a picture is, and what it would cost on the model of this name and on the others."""
+    now = datetime.now(UTC)
+    chosen = resolve_model(model, now.date())
     seen = await inspect_image(source, chosen.id)
     prices = image_prices(seen, chosen.id, now)
     return _shape(seen, prices, chosen.notice)

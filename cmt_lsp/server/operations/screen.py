@@ -7,22 +7,19 @@ import base64
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
-from cmt_lsp.api.models import cost_of, find_model, resolve_model
-from cmt_lsp.api.usage import Usage
-from cmt_lsp.api.vision_handler import VisionHandler
 from cmt_lsp.core.screen.desktop import find_desktop, tool_environment
-from cmt_lsp.core.screen.held import KEPT_SECONDS
+from cmt_lsp.core.screen.held import KEPT_SECONDS, Held
 from cmt_lsp.core.screen.taking import take_picture
 from cmt_lsp.core.storage.state_dir import find_state_dir
+from cmt_lsp.core.turn import ImageSource
 from cmt_lsp.server import wire
-from cmt_lsp.server.shapes.values import cost_shape, moment
+from cmt_lsp.server.operations.images import inspection_of
+from cmt_lsp.server.shapes.values import moment
 
 if TYPE_CHECKING:
-    from cmt_lsp.api.vision_handler import ImageContent
     from cmt_lsp.core.screen.choice import Wish
     from cmt_lsp.core.screen.taking import Picture
     from cmt_lsp.server.rpc.table import Caller
@@ -69,25 +66,13 @@ async def _held(
     window: Window, picture: Picture, stem: str, model: str | None, *, with_data: bool
 ) -> wire.HeldImage:
     """Keep the picture, once it is sure that it can be sent, and say what it would cost."""
-    now = datetime.now(UTC)
     name = f"{stem}.{picture.media_type.removeprefix('image/')}"
-    resolved = resolve_model(model or window.settings.model, now.date())
-    known = find_model(resolved.id)
-    tier = known.vision if known is not None else "high"
-    image: ImageContent = await VisionHandler(tier).load_image_from_bytes_async(picture.data, name=name)
-    tokens = image.tokens(tier) or 0
+    data = base64.b64encode(picture.data).decode("ascii")
+    image = await inspection_of(ImageSource(data=data, name=name), model or window.settings.model)
     return wire.HeldImage(
-        handle=window.pictures.hold(picture.data, picture.media_type, name),
-        name=name,
-        media_type=picture.media_type,
-        width=picture.width,
-        height=picture.height,
-        bytes=len(picture.data),
-        model=resolved.id,
-        tokens=tokens,
-        cost=cost_shape(cost_of(resolved.id, Usage(input_tokens=tokens), now)),
+        handle=window.pictures.hold(Held(data, picture.media_type, name)),
+        image=image,
         tool=picture.tool,
         expires_at=moment(time.time() + KEPT_SECONDS),
-        data=base64.b64encode(picture.data).decode("ascii") if with_data else None,
-        notices=list(image.changes) or None,
+        data=data if with_data else None,
     )

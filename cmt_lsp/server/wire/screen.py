@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cmt_lsp.server.wire.parts import Cost
+from cmt_lsp.server.wire.images import ImageInspection
 from cmt_lsp.server.wire.shape import Token, shape
 
 
@@ -36,20 +36,11 @@ class HeldImage:
     """A picture that the window holds in memory: name it by its `handle` in the `images` of a question.
 
     It is forgotten once a chat that carried it was answered, at `expires_at`, or when newer pictures need its room.
-    `width`, `height`, `bytes` and `media_type` are those of the picture as taken; `tokens` and `cost` are its share of
-    a prompt to `model`, with nothing cached. `notices` say what will be changed before it is sent.
+    `tool` is the program that took it; `data` is the picture as it was taken, in base64.
     """
 
     handle: str
-    name: str
-    media_type: str
-    width: int
-    height: int
-    bytes: int
-    model: str
-    tokens: int
-    cost: Cost
+    image: ImageInspection
     tool: str
     expires_at: str
     data: str | None = None
-    notices: list[str] | None = None
