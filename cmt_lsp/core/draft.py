@@ -9,6 +9,8 @@ from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import limits_of, resolve_model
 from cmt_lsp.api.surrogates import is_whole, mend
 from cmt_lsp.core.context.blocks import context_blocks, cut_notice
+from cmt_lsp.core.guard.concern import pieces_of
+from cmt_lsp.core.guard.permission import NOBODY
 from cmt_lsp.core.settings import OPTIONS
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from cmt_lsp.api.cache.choice import Wish
     from cmt_lsp.api.models import Model, ResolvedModel
     from cmt_lsp.core.context.items import Block
+    from cmt_lsp.core.guard.concern import Piece
+    from cmt_lsp.core.guard.permission import Permission
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import ImageSource, TurnRequest
@@ -40,6 +44,9 @@ class Draft:
     caching: Wish
     budget_override: str | None
     notices: tuple[str, ...]
+    pieces: tuple[Piece, ...] = ()
+    """What the guard looks at before anything leaves; nothing where all of it was sent before."""
+    permission: Permission = NOBODY
 
 
 def draft_of(request: TurnRequest, session_model: str, settings: Settings, today: date) -> Draft:
@@ -55,6 +62,8 @@ def draft_of(request: TurnRequest, session_model: str, settings: Settings, today
         text=mend(request.text),
         context=tuple(blocks),
         images=request.images,
+        pieces=pieces_of(request.text, request.context, request.images),
+        permission=request.permission,
         notices=(*draft.notices, *request.notices, *_text_notices(request.text, blocks)),
     )
 

@@ -34,6 +34,8 @@ from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
 from cmt_lsp.core.export import export_json, export_markdown, suggested_name
 from cmt_lsp.core.forecast import forecast, outlook_of
+from cmt_lsp.core.guard.concern import pieces_of
+from cmt_lsp.core.guard.permission import Permission, look
 from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources
 from cmt_lsp.core.money.attempt import Origin, Sums
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.context.pin_reader import PinReader
     from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.forecast import Forecast
+    from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.images import AnyImage
     from cmt_lsp.core.question import Question
     from cmt_lsp.core.records import SessionRecord, TurnRecord
@@ -165,10 +168,18 @@ class APISessionManager:
         return self._shelf.add(self._new_record(name, model, system_prompt, working_dir))[0].record.id
 
     async def send_message(
-        self, session_id: str, prompt: str, images: Iterable[AnyImage] | None = None
+        self,
+        session_id: str,
+        prompt: str,
+        images: Iterable[AnyImage] | None = None,
+        *,
+        allow_secrets: bool = False,
     ) -> tuple[str, int, int, int]:
-        """Ask and wait: (text, tokens of the whole prompt, output tokens, tokens read from the cache)."""
-        result = await self._ask(session_id, prompt, images, lambda _: None)
+        """Ask and wait: (text, tokens of the whole prompt, output tokens, tokens read from the cache).
+
+        BlockedFileError where something looks like a secret and that is not allowed.
+        """
+        result = await self._ask(session_id, prompt, images, lambda _: None, allow_secrets)
         return (result.text, *_counts(result.usage))
 
     async def stream_message(
@@ -177,6 +188,8 @@ class APISessionManager:
         prompt: str,
         callback: Callable[[str], object],
         images: Iterable[AnyImage] | None = None,
+        *,
+        allow_secrets: bool = False,
     ) -> tuple[int, int, int]:
         """Ask and call `callback` with each piece of the answer as it comes; returns the three token counts.
 
@@ -191,7 +204,7 @@ class APISessionManager:
                 failures.append(error)
                 self._stop(session_id)
 
-        result = await self._ask(session_id, prompt, images, pass_on)
+        result = await self._ask(session_id, prompt, images, pass_on, allow_secrets)
         if failures:
             raise failures[0]
         return _counts(result.usage)
@@ -301,6 +314,11 @@ class APISessionManager:
         else:
             count = client.count_tokens
         return await forecast(question, outlook, origin, self.ledger, count, self._clock)
+
+    async def concerns(self, request: TurnRequest) -> tuple[Concern, ...]:
+        """What of a question would be held and asked about; asks nobody."""
+        pieces = pieces_of(request.text, request.context, request.images)
+        return await look(pieces, request.permission, scan=self._settings.scans)
 
     @property
     def running(self) -> list[Turn]:
@@ -501,13 +519,17 @@ class APISessionManager:
         prompt: str,
         images: Iterable[AnyImage] | None,
         on_text: Callable[[str], None],
+        allow_secrets: bool,
     ) -> TurnResult:
         def emit(event: TurnEvent) -> None:
             if isinstance(event, AnswerText):
                 on_text(event.text)
 
         await self._shelf.load(session_id)
-        turn = self.start_turn(session_id, TurnRequest(prompt, images=image_sources(images)), emit)
+        request = TurnRequest(
+            prompt, images=image_sources(images), permission=Permission(allowed=allow_secrets)
+        )
+        turn = self.start_turn(session_id, request, emit)
         try:
             return await turn.result()
         except asyncio.CancelledError:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 CACHE_WISHES = ("auto", "5m", "1h", "off")
+SCANS = ("ask", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_TOKENS_CEILING = 1_000_000
 KEEP_WARM_CEILING = 60
@@ -56,8 +57,14 @@ class Settings:
     """The user file's endpoint, checked; the environment's own goes with the environment's key alone."""
     api_key_command: tuple[str, ...] = ()
     log_level: str = "warning"
+    scan: str = "ask"
     budgets: tuple[Limit, ...] = ()
     """The lowest limit of each budget that any place sets."""
+
+    @property
+    def scans(self) -> bool:
+        """Whether what is sent is looked through for secrets; ignore files count in any case."""
+        return self.scan != "off"
 
     @property
     def cache_wish(self) -> Wish:
@@ -273,6 +280,16 @@ OPTIONS: tuple[Option, ...] = (
         "How much is written to the log file; never prompts, answers or keys.",
         _one_of(*LOG_LEVELS),
         "CMT_LOG_LEVEL",
+    ),
+    Option(
+        "secretScan",
+        "scan",
+        " | ".join(SCANS),
+        "user",
+        "Whether a question is held and asked about where something in it looks like a secret. The editor's options cannot"
+        " set it, since they may come from a workspace of somebody else.",
+        _one_of(*SCANS),
+        "CMT_SECRET_SCAN",
     ),
     Option(
         "budgets",

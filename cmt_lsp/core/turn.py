@@ -10,6 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from cmt_lsp.core.guard.permission import NOBODY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.api.vision_handler import ImageContent
     from cmt_lsp.core.context.items import ContextItem
+    from cmt_lsp.core.guard.permission import Permission
     from cmt_lsp.core.money.prediction import Prediction, PredictionError
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
@@ -54,6 +57,8 @@ class TurnRequest:
     effort: str | None = None
     budget_override: str | None = None
     """The person's reason to send this turn whatever the budgets say; None where there is no such act."""
+    permission: Permission = NOBODY
+    """Who may let secrets and ignored files pass."""
     notices: tuple[str, ...] = ()
     """What the person should know of what is attached, such as what had to be left out."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from cmt_lsp.api.models import display_usd
 from cmt_lsp.api.usage import Usage
+from cmt_lsp.core.guard.concern import Piece
+from cmt_lsp.core.guard.permission import NOBODY, Permission
 
 if TYPE_CHECKING:
     from cmt_lsp.api.models import Cost
@@ -51,6 +53,15 @@ class BatchOrder:
     workspace: str | None = None
     override: str | None = None
     """The person's reason to let this batch pass the budgets."""
+    permission: Permission = NOBODY
+    """Who may let secrets pass."""
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Every text of it, for the guard; one question is asked about all of them."""
+        own = (("", self.system or ""),)
+        texts = ((f"prompt {p.id[:60]}, ", text) for p in self.prompts for text in (p.text, p.system or ""))
+        return tuple(Piece("batch", "the batch", text, where=where) for where, text in (*own, *texts) if text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cmt_lsp.core.batch.lookout import Lookout
 from cmt_lsp.core.batch.plan import average_prompts, plan_batch, price_of
 from cmt_lsp.core.batch.submission import Submission
 from cmt_lsp.core.births import real_path
+from cmt_lsp.core.guard.permission import held_notice, look, pass_guard
 from cmt_lsp.core.money.attempt import Origin
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Batches:
     async def price(self, order: BatchOrder) -> tuple[BatchPrice, tuple[str, ...]]:
         """What an order would cost, and notices on it; sends nothing. BadParamsError."""
         plan = await self._plan(order)
-        return await self._price(plan), plan.notices
+        held = await look(order.pieces, order.permission, scan=self._settings().scans)
+        return await self._price(plan), (*plan.notices, *map(held_notice, held))
 
     async def submit(self, order: BatchOrder) -> tuple[BatchInfo, BatchPrice, tuple[str, ...]]:
         """Send a batch, and say what it will cost; BadParamsError, BudgetExceededError, or what the endpoint says.
@@ -80,6 +82,7 @@ class Batches:
         After an error nothing of it is left. A batch that is `submitting` was sent and not confirmed.
         """
         plan = await self._plan(order)
+        await pass_guard(order.pieces, order.permission, scan=self._settings().scans)
         price = await self._price(plan)
         client, access = await self._clients.for_request(self._settings())
         with self._clients.answering(access):

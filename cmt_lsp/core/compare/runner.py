@@ -19,6 +19,7 @@ from cmt_lsp.core.compare import rows as comparison_rows
 from cmt_lsp.core.compare.comparison import Comparison, chosen_answer
 from cmt_lsp.core.compare.rows import AnswerRecord, ComparisonRecord
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
+from cmt_lsp.core.guard.permission import pass_guard
 from cmt_lsp.core.judging import judged
 from cmt_lsp.core.money.meter import FREE, reserve_jointly
 from cmt_lsp.core.turn import TurnStarted
@@ -136,6 +137,7 @@ class ComparisonRunner:
         conversation = comparison.askings[0].conversation
         await self._shelf.refresh(conversation)
         drafts = [asking.draft for asking in comparison.askings]
+        await pass_guard(drafts[0].pieces, drafts[0].permission, scan=settings.scans)
         content, notices = await load_content(drafts, conversation.held_images)
         comparison.record = replace(comparison.record, head=conversation.head, prompt=content)
         client, access = await self._clients.for_request(settings)

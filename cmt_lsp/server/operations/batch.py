@@ -26,7 +26,7 @@ MOST_TEXT = 16 * 1024 * 1024
 
 async def submit(window: Window, caller: Caller, params: wire.BatchSubmitParams) -> wire.BatchSubmitResult:
     """Send prompts to be answered within a day at half the price, or only say what that would cost."""
-    order = _order(window, params)
+    order = _order(window, caller, params)
     batches = window.manager.batches
     if params.dry_run:
         price, notices = await batches.price(order)
@@ -93,7 +93,7 @@ async def _seen(window: Window, caller: Caller, info: BatchInfo) -> wire.Batch:
     return batch_shape(info)
 
 
-def _order(window: Window, params: wire.BatchSubmitParams) -> BatchOrder:
+def _order(window: Window, caller: Caller, params: wire.BatchSubmitParams) -> BatchOrder:
     prompts = [
         BatchPrompt(prompt.id, prompt.text, prompt.system, prompt.model, prompt.max_tokens)
         for prompt in params.prompts
@@ -106,6 +106,7 @@ def _order(window: Window, params: wire.BatchSubmitParams) -> BatchOrder:
         max_tokens=params.max_tokens,
         workspace=None if window.workspace is None else str(window.workspace),
         override=override_of(params.budget_override),
+        permission=window.permission(caller, allowed=params.allow_secrets),
     )
 
 

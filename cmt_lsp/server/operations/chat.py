@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import resolve_model
+from cmt_lsp.core.guard.permission import held_notice
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.money import prediction_shape
@@ -23,7 +24,7 @@ async def chat(
     window: Window, caller: Caller, params: wire.ChatParams
 ) -> wire.TurnResult | wire.TurnAccepted:
     """Ask, in the session named or the window's current one."""
-    request = await turn_request(window, params)
+    request = await turn_request(window, caller, params)
     session_id = await window.session_for(params.session_id)
 
     async def start(emit: Listener) -> Turn:
@@ -60,7 +61,7 @@ async def cancel(window: Window, caller: Caller, params: wire.CancelParams) -> w
 
 async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wire.PreviewResult:
     """The blocks that a chat with the same params would send; sends nothing."""
-    request = await turn_request(window, params)
+    request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
     blocks = await window.manager.preview(session_id, request)
     session = await window.manager.load(session_id) if session_id else None
@@ -71,15 +72,24 @@ async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wi
         blocks=[_preview_block(block) for block in blocks],
         tokens=sum(block.estimated_tokens for block in blocks),
         exact=False,
+        notices=await _held(window, request) or None,
     )
 
 
 async def predict(window: Window, caller: Caller, params: wire.ChatParams) -> wire.Prediction:
     """What a chat with the same params would use and cost; only the free token counter is asked."""
-    request = await turn_request(window, params)
+    request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
     told = await window.manager.predict(session_id, request, await window.origin())
-    return prediction_shape(told.prediction, effects=told.effects, images=told.images, notices=told.notices)
+    notices = (*told.notices, *await _held(window, request))
+    return prediction_shape(told.prediction, effects=told.effects, images=told.images, notices=notices)
+
+
+async def _held(window: Window, request: TurnRequest) -> list[str]:
+    """What of a question would be asked about, unless that is allowed already."""
+    if request.permission.allowed:
+        return []
+    return [held_notice(concern) for concern in await window.manager.concerns(request)]
 
 
 def _preview_block(block: Block) -> wire.PreviewBlock:
@@ -99,7 +109,7 @@ def waits(caller: Caller, wait: bool | None) -> bool:
     return caller.door == "request" or wait is True
 
 
-async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
+async def turn_request(window: Window, caller: Caller, params: wire.ChatParams) -> TurnRequest:
     """What is asked, with the attachments as they stand at this moment."""
     if not params.text.strip():
         raise BadParamsError("$.text is empty; write a question.")
@@ -115,6 +125,7 @@ async def turn_request(window: Window, params: wire.ChatParams) -> TurnRequest:
         effort=params.effort,
         budget_override=override_of(params.budget_override),
         notices=context.notices,
+        permission=window.permission(caller, allowed=params.allow_secrets),
     )
 
 

@@ -27,8 +27,9 @@ async def compare(
         max_tokens=params.max_tokens,
         effort=params.effort,
         budget_override=params.budget_override,
+        allow_secrets=params.allow_secrets,
     )
-    request = await turn_request(window, question)
+    request = await turn_request(window, caller, question)
     session_id = await window.session_for(params.session_id)
 
     def start(listeners: Sequence[Listener]) -> Comparison:

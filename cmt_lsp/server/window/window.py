@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from cmt_lsp.api.errors import CmtError, NoPictureError
+from cmt_lsp.core.guard.permission import Permission
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.screen.held import HeldPictures
 from cmt_lsp.server import wire
@@ -15,6 +16,7 @@ from cmt_lsp.server.shapes.turn import result_shape
 from cmt_lsp.server.window.audience import Audience
 from cmt_lsp.server.window.batch_follower import follow_batch
 from cmt_lsp.server.window.comparison_audience import ComparisonAudience
+from cmt_lsp.server.window.consent import Consent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -71,6 +73,7 @@ class Window:
         """The session that a chat without a session id goes to."""
         self.pictures = HeldPictures()
         """Pictures that were taken for a question and not asked about yet."""
+        self._consent = Consent()
         self._taking: asyncio.Task[object] | None = None
         self._making_current = asyncio.Lock()
         self._beside: set[asyncio.Task[None]] = set()
@@ -110,6 +113,10 @@ class Window:
     def workspace(self) -> Path | None:
         """The first folder, which new sessions belong to; None without one."""
         return next(iter(self.folders), None)
+
+    def permission(self, caller: Caller, *, allowed: bool) -> Permission:
+        """Who may let secrets and ignored files of a question pass: the person by a param, or by an answer."""
+        return Permission(allowed, self.folders, self._consent.asker(caller))
 
     async def session_for(self, session_id: str | None) -> str:
         """The session that is meant, in memory; the window's current one is made on first use."""

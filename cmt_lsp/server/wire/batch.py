@@ -29,6 +29,7 @@ class BatchSubmitParams:
     system: str | None = None
     max_tokens: int | None = None
     budget_override: bool | str | None = None
+    allow_secrets: bool = False
     dry_run: bool = False
     work_done_token: Token | None = None
 

@@ -37,7 +37,7 @@ class ChatParams:
 
     `wait` matters through the command door only: true asks for the whole answer as the command's result.
     `budget_override` is the person's explicit act to send this one turn whatever the budgets say: true, or a reason;
-    the ledger keeps it.
+    the ledger keeps it. `allow_secrets` is their act to send what looks secret, and ignored files, without being asked.
     """
 
     text: str
@@ -48,6 +48,7 @@ class ChatParams:
     max_tokens: int | None = None
     effort: str | None = None
     budget_override: bool | str | None = None
+    allow_secrets: bool = False
     wait: bool | None = None
     partial_result_token: Token | None = None
     work_done_token: Token | None = None

@@ -22,6 +22,7 @@ class CompareParams:
     max_tokens: int | None = None
     effort: str | None = None
     budget_override: bool | str | None = None
+    allow_secrets: bool = False
     wait: bool | None = None
     partial_result_token: Token | None = None
     work_done_token: Token | None = None
