@@ -17,7 +17,7 @@ from cmt_lsp.api.errors import BudgetExceededError, SessionBusyError
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.settings import Settings, resolve
-from cmt_lsp.core.warming.decision import MARGIN_SECONDS, Prefix, Watch, next_step, state_after
+from cmt_lsp.core.warming.decision import MARGIN_SECONDS, Prefix, Watch, chance, next_step, state_after
 from cmt_lsp.core.warming.keeper import Keeper, KeepState
 from cmt_lsp.core.warming.warmer import WarmResult
 from cmt_lsp.simulator import Fault, Simulator, simulator_in_thread
@@ -36,8 +36,10 @@ PREFIX = Prefix(
     refresh_nano=4_000_000,
     read_nano=4_000_000,
     loss_nano=96_000_000,
-    soon=0.8,
+    pauses=(),
 )
+NEVER = (8000.0,) * 16
+"""A person who comes back after two hours each time."""
 WATCH = Watch(head=("a",), active_at=900.0)
 DUE = 1000.0 - MARGIN_SECONDS
 
@@ -62,8 +64,14 @@ def test_when_it_is_due_it_is_refreshed() -> None:
         (WATCH, replace(PREFIX, head=("b",)), 60, DUE, "changed"),
         (WATCH, replace(PREFIX, read_nano=None, loss_nano=None), 60, DUE, "not known"),
         (replace(WATCH, refreshes=23), PREFIX, 60, DUE, "as much as writing it again"),
-        (WATCH, replace(PREFIX, soon=0.04), 60, DUE, "too unlikely (4%)"),
-        (replace(WATCH, active_at=DUE - 1500), PREFIX, 60, DUE, "too unlikely (2%)"),
+        (
+            replace(WATCH, active_at=DUE - 1500),
+            replace(PREFIX, loss_nano=46_000_000),
+            60,
+            DUE,
+            "too unlikely",
+        ),
+        (replace(WATCH, active_at=DUE - 1500), replace(PREFIX, pauses=NEVER), 60, DUE, "too unlikely"),
     ],
 )
 def test_it_stops_for_each_reason(
@@ -74,9 +82,34 @@ def test_it_stops_for_each_reason(
     assert why in step.reason
 
 
+def test_who_comes_back_after_twenty_minutes_each_time_is_kept_until_then() -> None:
+    """Looking at the next five minutes alone would give up short of the question that all refreshes were for."""
+    steady = replace(PREFIX, pauses=(1200.0,) * 8, loss_nano=46_000_000)
+    for silent in (270, 540, 810, 1080):
+        assert next_step(replace(WATCH, active_at=DUE - silent), steady, 25, DUE).kind == "refresh"
+    assert next_step(replace(WATCH, active_at=DUE - 1350), steady, 60, DUE).kind == "stop"
+
+
+@pytest.mark.parametrize(
+    ("pauses", "silent", "until", "expected"),
+    [
+        ((), 0, 0, 0.0),
+        ((), 0, 300, 6 / 7.4),
+        ((), 300, 3600, 0.6 / 1.4),
+        ((), 3600, 7200, 0.0),
+        ((400.0,), 300, 401, 1 - (0.6 * 3199 / 3300 + 0.8) / 2.4),
+    ],
+)
+def test_the_chance_of_a_question_grows_with_the_time_it_has(
+    pauses: tuple[float, ...], silent: float, until: float, expected: float
+) -> None:
+    assert chance(pauses, silent, until) == pytest.approx(expected, abs=0.001)
+
+
 def test_it_stops_no_earlier_than_it_must() -> None:
     assert next_step(replace(WATCH, refreshes=22), PREFIX, 60, DUE).kind == "refresh"
-    assert next_step(WATCH, replace(PREFIX, soon=0.05), 60, DUE).kind == "refresh"
+    assert next_step(WATCH, replace(PREFIX, pauses=NEVER), 60, DUE).kind == "refresh"
+    assert next_step(replace(WATCH, active_at=DUE - 900), PREFIX, 60, DUE).kind == "refresh"
     assert next_step(WATCH, PREFIX, 60, 999.9).kind == "refresh"
 
 

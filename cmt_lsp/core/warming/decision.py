@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from cmt_lsp.api.cache.blocks import LIFETIME_5M, SECONDS
-from cmt_lsp.api.cache.rhythm import NEXT_QUESTION, odds_of
+from cmt_lsp.api.cache.blocks import LIFETIME_1H, LIFETIME_5M, SECONDS
+from cmt_lsp.api.cache.rhythm import Prior
 from cmt_lsp.api.models import price_in_force
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ WarmState: TypeAlias = Literal[
     "off",
     "priced",
 ]
+_ANY_CHAT = Prior(6.0, 0.6, 0.8)
+"""Pauses taken as seen before the session's first one."""
 MARGIN_SECONDS = 30.0
 """Before an entry ends: its clock is the endpoint's, and a refresh may have to be tried again."""
 
@@ -57,8 +60,8 @@ class Prefix:
     """The part of it that is for keeping what is held."""
     loss_nano: int | None
     """What the next question costs more once it is gone."""
-    soon: float
-    """The odds of a question within five minutes, 0 to 1."""
+    pauses: tuple[float, ...]
+    """Seconds between the session's questions, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def prefix_of(plan: PlannedTurn, held: int, expires_at: float | None) -> Prefix:
         refresh_nano=None if row is None or read is None else read + unwritten * row.write_5m,
         read_nano=read,
         loss_nano=None if row is None else held * (row.write_5m - row.read),
-        soon=(known.rhythm.odds() if known is not None else odds_of((), NEXT_QUESTION)).soon,
+        pauses=known.rhythm.gaps if known is not None else (),
     )
 
 
@@ -149,24 +152,45 @@ def next_step(watch: Watch, prefix: Prefix | None, minutes: int, now: float) -> 
     due = prefix.expires_at - MARGIN_SECONDS
     if due > now:
         return Step("wait", at=min(due, idle_at))
-    if reason := _not_worth_it(watch, prefix, now):
+    if reason := _not_worth_it(watch, prefix, idle_at, now):
         return Step("stop", reason=reason)
     return Step("refresh")
 
 
-def _not_worth_it(watch: Watch, prefix: Prefix, now: float) -> str | None:
-    """Why one more refresh does not pay: a question must be likely enough, and all of them cheaper than one loss.
+def _not_worth_it(watch: Watch, prefix: Prefix, idle_at: float, now: float) -> str | None:
+    """Why one more refresh does not pay: all of them must cost less than one loss, and a question be likely enough.
 
-    The odds are those of the session's own questions, halved for each five minutes without a sign of the person.
+    Likely enough: for some number of refreshes from now on, they cost less than the loss times the chance of a question
+    while they hold.
     """
-    if prefix.read_nano is None or prefix.loss_nano is None:
+    read, loss = prefix.read_nano, prefix.loss_nano
+    if read is None or loss is None:
         return "its price is not known"
-    if (watch.refreshes + 1) * prefix.read_nano >= prefix.loss_nano:
+    if (watch.refreshes + 1) * read >= loss:
         return "refreshing it once more would cost as much as writing it again"
-    odds = prefix.soon * 0.5 ** ((now - watch.active_at) // LIFETIME_5M)
-    if odds * prefix.loss_nano <= prefix.read_nano:
-        return f"a question within five minutes is too unlikely ({odds:.0%})"
+    silent = now - watch.active_at
+    most = max(1, ceil((idle_at - now) / LIFETIME_5M))
+    chances = [chance(prefix.pauses, silent, silent + count * LIFETIME_5M) for count in range(1, most + 1)]
+    if all(likely * loss <= count * read for count, likely in enumerate(chances, 1)):
+        return f"a question is too unlikely by now ({chances[0]:.0%} within five minutes)"
     return None
+
+
+def chance(pauses: tuple[float, ...], silent: float, until: float) -> float:
+    """Of a question before so many seconds of silence, given that there were none for `silent`; 0 to 1.
+
+    The session's own pauses count beside those of any chat, of which a share comes within five minutes, a share within an
+    hour and the rest never.
+    """
+
+    def longer(seconds: float) -> float:
+        prior = _ANY_CHAT
+        soon = prior.soon * max(0.0, 1.0 - seconds / LIFETIME_5M)
+        past = max(0.0, seconds - LIFETIME_5M)
+        later = prior.later * max(0.0, 1.0 - past / (LIFETIME_1H - LIFETIME_5M))
+        return soon + later + prior.never + sum(pause > seconds for pause in pauses)
+
+    return 1.0 - longer(until) / longer(silent)
 
 
 def _span(seconds: float) -> str:
