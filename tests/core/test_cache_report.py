@@ -272,6 +272,10 @@ def test_of_an_hour_and_keeping_warm_only_the_better_one_is_suggested() -> None:
     assert only(advise(Case(late_turns(0, 20, 40)))).rule == "lifetime"
 
 
+def test_who_keeps_an_hour_already_is_not_told_to_keep_warm() -> None:
+    assert advise(Case(late_turns(0, 6, 12, 18, tokens=100_000), wish="1h")).suggestions == ()
+
+
 def test_keeping_warm_is_not_suggested_where_nobody_comes_back_within_minutes() -> None:
     kept = kept_warm(pauses_of([late_turns(0, 61, 122, tokens=100_000)]), 5)
 

@@ -46,8 +46,8 @@ class Pause:
     turn: CachedTurn
     row: PriceRow
     following: CachedTurn | None
-    soon: float
-    """The odds of a question within five minutes, by those before."""
+    earlier: tuple[float, ...]
+    """The session's pauses before this one, in seconds."""
 
 
 def pauses_of(sessions: Iterable[Sequence[CachedTurn]]) -> tuple[Pause, ...]:
@@ -63,7 +63,7 @@ def _pauses(turns: Sequence[CachedTurn]) -> Iterator[Pause]:
         before = turns[max(0, place + 1 - REMEMBERED) : place + 1]
         rhythm = Rhythm.of_times(earlier.started_at for earlier in before)
         following = turns[place + 1] if place + 1 < len(turns) else None
-        yield Pause(turn, row, following, rhythm.odds().soon)
+        yield Pause(turn, row, following, rhythm.gaps)
 
 
 def kept_warm(pauses: Iterable[Pause], minutes: int) -> Kept:
@@ -103,7 +103,7 @@ def _refreshed(pause: Pause, minutes: int) -> tuple[int, int, float]:
     now, expires_at = turn.started_at, turn.started_at + LIFETIME_5M
     while True:
         read, loss = held * row.read, held * (row.write_5m - row.read)
-        prefix = Prefix(turn.model, (), held, expires_at, 0, read, read, loss, pause.soon)
+        prefix = Prefix(turn.model, (), held, expires_at, 0, read, read, loss, pause.earlier)
         step = next_step(watch, prefix, minutes, now)
         if step.kind == "stop" or step.at >= ends_at:
             return watch.refreshes, spent, expires_at

@@ -121,8 +121,9 @@ def _for_five_minutes(value: int, hours: int) -> Suggestion:
 
 
 def _keep_warm(case: Case, sessions: Mapping[str, Sequence[CachedTurn]]) -> Iterator[Suggestion]:
-    """Refreshes after each question, where they would have cost less than they saved."""
-    if case.keep_warm or not any(turn.cause == EXPIRED for turn in case.turns):
+    """Refreshes after each question, where they would have cost less than they saved and neither cure is in force."""
+    done = case.keep_warm or case.wish == "1h"
+    if done or not any(turn.cause == EXPIRED for turn in case.turns):
         return
     pauses = pauses_of(sessions.values())
     best = max((kept_warm(pauses, minutes) for minutes in _MINUTES), key=_worth)
