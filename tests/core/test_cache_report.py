@@ -21,7 +21,7 @@ from cmt_lsp.core.cache.evidence import FIRST, CachedTurn
 from cmt_lsp.core.cache.keeping import kept_warm, pauses_of
 from cmt_lsp.core.cache.replay import paid
 from cmt_lsp.core.cache.stats import stats_of
-from cmt_lsp.core.cache.suggestion import Case, Suggestion
+from cmt_lsp.core.cache.suggestion import Case, PinnedFiles, Suggestion
 from cmt_lsp.core.cache.switch import Prefix, losing_nano, switch_to
 from cmt_lsp.core.cache.warmth import Warmth, warmth_of
 
@@ -386,6 +386,23 @@ def test_a_system_prompt_that_changes_without_a_date_is_the_persons_own_to_leave
 
     assert found.act is None
     assert "leave it as it is" in found.sentence
+
+
+def test_a_pinned_file_that_is_edited_is_worth_writing_its_versions_behind_the_conversation() -> None:
+    """Two edits of a file of 2,000 tokens, each losing 40,000; the first version is read again by one later turn."""
+    lost = 40_000 * (WRITE - READ)
+    changes = [
+        turn(n, written=42_000, state="miss", cause="pinned context changed", lost=lost) for n in (1, 2)
+    ]
+    turns = (turn(0, written=42_000, state="miss", cause=FIRST), *changes)
+    value = 2 * (lost - 2_000 * WRITE) - 2_000 * READ
+
+    found = only(advise(Case(turns, pinned={"s": PinnedFiles(("file:///a.py",), 2_000)})))
+
+    assert (found.rule, found.turns, found.value_nano) == ("pinned", 2, value)
+    assert found.act is not None
+    assert found.act.params == {"sessionId": "s", "unpin": ["file:///a.py"]}
+    assert advise(Case(turns)).suggestions == (), "where it is not known what is pinned"
 
 
 def test_prompts_just_under_the_minimum_are_worth_what_a_few_tokens_more_would_have_read() -> None:

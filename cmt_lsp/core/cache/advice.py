@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cmt_lsp.core.cache.evidence import by_session
-from cmt_lsp.core.cache.habits import model_switches, short_prompts, system_prompt_changes
+from cmt_lsp.core.cache.habits import model_switches, pinned_edits, short_prompts, system_prompt_changes
 from cmt_lsp.core.cache.lifetimes import caching_off, too_late
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _suggestions(case: Case) -> Iterator[Suggestion]:
     for session_id, turns in sessions.items():
         yield from model_switches(session_id, turns)
         yield from system_prompt_changes(session_id, turns, case.system_prompts.get(session_id))
+        yield from pinned_edits(session_id, turns, case.pinned.get(session_id))
         yield from short_prompts(session_id, turns)
 
 

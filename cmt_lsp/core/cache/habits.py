@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cmt_lsp.core.cache.evidence import CachedTurn
+    from cmt_lsp.core.cache.suggestion import PinnedFiles
 
 _DATE = re.compile(
     r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
@@ -20,6 +21,29 @@ _DATE = re.compile(
     r"|\b\d{1,2}:\d\d(?::\d\d)?\b"
     r"|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.? \d{1,2}(?:, \d{4})?\b"
 )
+
+
+def pinned_edits(
+    session_id: str, turns: Sequence[CachedTurn], files: PinnedFiles | None
+) -> Iterator[Suggestion]:
+    """Pinned files that are edited: each version attached to a question is written once, and read from then on."""
+    changes = [place for place, turn in enumerate(turns) if turn.cause == "pinned context changed"]
+    if not changes or files is None or not files.ids:
+        return
+    value = _lost([turns[place] for place in changes])
+    for place in changes:
+        if (row := turns[place].price) is not None:
+            value -= files.tokens * (row.write_5m + row.read * (len(turns) - place - 1))
+    times = "once" if len(changes) == 1 else f"{len(changes)} times"
+    yield Suggestion(
+        "pinned",
+        value,
+        len(changes),
+        f"Pinned files changed {times}, and what follows them was written anew: attached to the questions instead, "
+        f"each version behind the conversation, all would have cost {display_usd(value)} less.",
+        Act("Unpin the files", "cmt/session/update", {"sessionId": session_id, "unpin": list(files.ids)}),
+        session_id,
+    )
 
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])(?=\s)|(?<=\n)")

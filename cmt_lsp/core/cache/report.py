@@ -12,7 +12,7 @@ from cmt_lsp.core import transcripts
 from cmt_lsp.core.cache.advice import advise
 from cmt_lsp.core.cache.evidence import by_session, seen
 from cmt_lsp.core.cache.stats import stats_of
-from cmt_lsp.core.cache.suggestion import Case
+from cmt_lsp.core.cache.suggestion import Case, PinnedFiles
 from cmt_lsp.core.cache.switch import Prefix
 from cmt_lsp.core.cache.warmth import warmth_of
 from cmt_lsp.core.context.pins import Pinned
@@ -115,9 +115,24 @@ class CacheReport:
         prompts = {key: record.system_prompt for key, record in records.items() if record.system_prompt}
         settings = self._settings()
         case = Case(
-            turns, settings.prompt_caching, settings.prompt_cache, settings.keep_warm, system_prompts=prompts
+            turns,
+            settings.prompt_caching,
+            settings.prompt_cache,
+            settings.keep_warm,
+            system_prompts=prompts,
+            pinned=self._pinned_files(records),
         )
         return Told(await asyncio.to_thread(advise, case), len(turns))
+
+    def _pinned_files(self, session_ids: Iterable[str]) -> dict[str, PinnedFiles]:
+        held = [known for key in session_ids if (known := self._shelf.in_memory(key)) is not None]
+        files = {
+            known.record.id: [one for one in known.pinned.states if one.kind == "file"] for known in held
+        }
+        return {
+            key: PinnedFiles(tuple(one.id for one in some), sum(one.tokens for one in some))
+            for key, some in files.items()
+        }
 
     async def warmth(self, session_id: str) -> Warmth | None:
         """What of a session the cache held last for its own model, warm or gone cold; None where nothing was cached."""

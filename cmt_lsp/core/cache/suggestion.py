@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from cmt_lsp.api.cache.choice import Wish
     from cmt_lsp.core.cache.evidence import CachedTurn
 
-Rule: TypeAlias = Literal["caching-off", "lifetime", "keep-warm", "models", "system-prompt", "minimum"]
+Rule: TypeAlias = Literal[
+    "caching-off", "lifetime", "keep-warm", "models", "system-prompt", "pinned", "minimum"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class PinnedFiles:
+    """The files that are pinned to a session now: their ids and estimated tokens."""
+
+    ids: tuple[str, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """All that advice rests on."""
 
@@ -49,6 +59,8 @@ class Case:
     """The setting keepWarm, in minutes."""
     system_prompts: Mapping[str, str] = field(default_factory=dict)
     """Of the sessions that have one."""
+    pinned: Mapping[str, PinnedFiles] = field(default_factory=dict)
+    """Of the sessions whose pins are in memory."""
 
 
 def questions(count: int) -> str:

@@ -131,6 +131,7 @@ def _command(act: Act) -> wire.CacheCommand:
                 session_id=str(params["sessionId"]),
                 model=params.get("model"),
                 system_prompt=params.get("systemPrompt"),
+                unpin=params.get("unpin"),
             )
         ],
     )
