@@ -113,6 +113,24 @@ def test_a_change_of_the_system_prompt_is_the_last_miss_and_its_advice_can_be_ca
     assert changed["systemPrompt"] == RULES.strip()
 
 
+def test_an_edited_pinned_file_is_advised_on_and_unpinned_by_the_command(editor: Editor) -> None:
+    file = editor.world / "pinned.py"
+    file.write_text("x = 1\n")
+    session = editor.session(pinned=[{"kind": "file", "uri": file.as_uri()}])
+    editor.chat(f"{time.monotonic()} {RULES}")
+    file.write_text("x = 2\n")
+    missed = editor.chat("and now?")
+
+    assert missed["cache"]["cause"] == "pinned context changed"
+    (suggestion,) = editor.result("cmt/cache/advice", {"sessionId": session})["suggestions"]
+    act = suggestion["command"]
+    changed = editor.result("workspace/executeCommand", {k: act[k] for k in ("command", "arguments")})
+
+    assert suggestion["kind"] == "pinned"
+    assert 10_000_000 < suggestion["valueNanoUsd"] < missed["cache"]["lostNanoUsd"]
+    assert not changed.get("pinned")
+
+
 # --- the price of a switch
 
 
