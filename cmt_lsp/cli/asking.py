@@ -28,6 +28,7 @@ def _ask(options: Namespace) -> int:
             over_budget=options.over_budget,
             as_json=options.json,
             no_color=options.no_color,
+            no_picture=options.no_picture,
         )
     )
 
@@ -83,6 +84,7 @@ def add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     ask.add_argument(
         "--delay", type=delay, default=0, metavar="N", help="seconds before such a picture is taken"
     )
+    ask.add_argument("--no-picture", action="store_true", help="do not draw the pictures on the terminal")
     ask.add_argument("--session", metavar="NAME", help="go on in this session of the folder, or begin it")
     ask.add_argument("--model", metavar="M")
     ask.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer")

@@ -46,6 +46,18 @@ def _doctor(options: Namespace) -> int:
     return examine(no_color=options.no_color)
 
 
+def _images(options: Namespace) -> int:
+    from cmt_lsp.terminal.images import show_images
+
+    return show_images(
+        options.file,
+        model=options.model,
+        as_json=options.json,
+        no_picture=options.no_picture,
+        no_color=options.no_color,
+    )
+
+
 def add_sessions(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Define `sessions`."""
     sessions = command(commands, "sessions", "list, show, export or delete sessions")
@@ -76,4 +88,14 @@ def add_doctor(commands: _SubParsersAction[ArgumentParser]) -> None:
     finish(command(commands, "doctor", "check the installation; costs nothing"), _doctor)
 
 
-LOOKING = (add_sessions, add_models, add_doctor)
+def add_image(commands: _SubParsersAction[ArgumentParser]) -> None:
+    """Define `image`."""
+    image = command(commands, "image", "what pictures are, and what they cost on each model; sends nothing")
+    image.add_argument("file", nargs="+", metavar="FILE")
+    image.add_argument("--model", metavar="M", help="the model they would be sent to")
+    image.add_argument("--no-picture", action="store_true", help="do not draw them on the terminal")
+    image.add_argument("--json", action="store_true", help="print all as JSON")
+    finish(image, _images)
+
+
+LOOKING = (add_sessions, add_models, add_image, add_doctor)

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cmt_lsp.terminal.images import draw, inspect, line
 from cmt_lsp.terminal.interrupt import EXIT_CODE
 from cmt_lsp.terminal.outcome import exit_code
+from cmt_lsp.terminal.picture.protocol import terminal_protocol
 from cmt_lsp.terminal.question import FilePart, Question, place, prepare
 from cmt_lsp.terminal.render import StatusLine, Wait, clean, say_note, summary, waiting, wants_colour
 from cmt_lsp.terminal.shots import WHAT_TO_DO, take
@@ -73,6 +75,17 @@ class _Asking:
             question.shots, window, model=question.model, tell=self._tell, save=question.save_shots
         )
         return {**params, "images": [*params.get("images", []), *taken]}
+
+    async def _show_images(self, params: Mapping[str, Any], window: Window) -> None:
+        """What the pictures are and cost, before they are sent."""
+        hidden = self._question.no_picture or self._question.as_json
+        protocol = terminal_protocol() if params.get("images") and not hidden else None
+        for image in params.get("images", ()):
+            seen = await inspect(window, image["path"], params.get("model"))
+            self._status.clear()
+            draw(seen, protocol)
+            if seen:
+                sys.stderr.write(f"{line(seen)}\n")
 
     def _show(self, event: Mapping[str, Any]) -> None:
         """One value of the stream: text to standard output, anything else to the status line."""

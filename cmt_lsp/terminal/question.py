@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
-from cmt_lsp.terminal.shots import Shot
+from cmt_lsp.terminal.shots import Shot, check_new
 from cmt_lsp.terminal.window import Window, read_document
 
 _LINES = re.compile(r"^(?P<path>.+?):(?P<first>[1-9]\d*)(?:-(?P<last>[1-9]\d*))?$")
@@ -35,6 +35,7 @@ class Question:
     """The reason to send it whatever the budgets say."""
     as_json: bool = False
     no_color: bool = False
+    no_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,11 @@ def prepare(question: Question) -> tuple[dict[str, Any], list[FilePart]]:
         raise TroubleError(
             "There is no question.", hint='Try `cmt-lsp ask "What does this do?" --file PATH`.'
         )
+    check_new(question.save_shots)
     params: dict[str, Any] = {"text": prompt, "model": question.model, "effort": question.effort}
     params["maxTokens"] = question.max_tokens
     params["budgetOverride"] = question.over_budget
-    params["images"] = [{"path": str(_existing(name))} for name in question.images] or None
+    params["images"] = [{"path": str(existing_file(name))} for name in question.images] or None
     parts = [read_part(text) for text in question.files]
     return {name: value for name, value in params.items() if value is not None}, parts
 
@@ -89,7 +91,8 @@ def read_part(text: str) -> FilePart:
     return FilePart(path, content, first, last)
 
 
-def _existing(name: str) -> Path:
+def existing_file(name: str) -> Path:
+    """The absolute path of a picture that is there; TroubleError."""
     path = Path(name).absolute()
     if not path.is_file():
         raise TroubleError(f"There is no file {path}.", kind="bad_image")

@@ -214,7 +214,7 @@ def _thumbnail(picture: Image, longest: int) -> bytes:
     small.thumbnail((longest, longest))
     small = _on_white(small).convert("RGB").quantize(255)
     small.info.clear()
-    return _saved(small, "PNG")
+    return _saved(small, "PNG", bits=8)
 
 
 if __name__ == "__main__":
