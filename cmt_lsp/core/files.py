@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 FILE_LIMIT = 5 * 1024 * 1024
 """Bytes of one text file."""
+_KERNEL = (Path("/proc"), Path("/sys"))
+"""What looks like files there is the machine itself: environments and keys of every process."""
+_DEVICES = frozenset(
+    (
+        "con",
+        "prn",
+        "aux",
+        "nul",
+        "conin$",
+        "conout$",
+        *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+    )
+)
 
 
 def read_file(path: str | Path, workspace_folders: Iterable[str | Path]) -> str:
@@ -37,7 +50,11 @@ def _place(path: Path, folders: Iterable[str | Path]) -> tuple[Path, Path]:
     """The resolved workspace folder that holds the file, and the way from there."""
     if not path.is_absolute():
         raise BlockedFileError(f"{_shown(path)} is no absolute path; send the whole path.")
+    if os.name == "nt" and (trouble := windows_trouble(path.parts[1:])):
+        raise BlockedFileError(f"{_shown(path)} {trouble}; name a file.")
     resolved = path.resolve(strict=True)
+    if any(resolved.is_relative_to(kernel) for kernel in _KERNEL):
+        raise BlockedFileError(f"{_shown(path)} is no file on a disk; attach a text file.")
     for folder in folders:
         root = Path(folder).resolve()
         if resolved.is_relative_to(root) and resolved != root:
@@ -45,6 +62,16 @@ def _place(path: Path, folders: Iterable[str | Path]) -> tuple[Path, Path]:
     raise BlockedFileError(
         f"{_shown(path)} lies outside the workspace; open it in the editor to attach it from there."
     )
+
+
+def windows_trouble(parts: Iterable[str]) -> str | None:
+    """What a path means on Windows that is no file: a device in any folder, a second stream of a file."""
+    for part in parts:
+        if ":" in part:
+            return "names a stream of a file"
+        if part.rstrip(" .").partition(".")[0].rstrip().lower() in _DEVICES:
+            return "names a device"
+    return None
 
 
 def _open_inside(folder: Path, inside: Path) -> int:
@@ -61,6 +88,8 @@ def _open_inside(folder: Path, inside: Path) -> int:
     for index, part in enumerate(inside.parts):
         last = index == len(inside.parts) - 1
         try:
+            if last:
+                _check_kind(os.stat(part, dir_fd=handle, follow_symlinks=False), inside)
             deeper = os.open(part, flags if last else flags | os.O_DIRECTORY, dir_fd=handle)
         finally:
             os.close(handle)
@@ -69,21 +98,32 @@ def _open_inside(folder: Path, inside: Path) -> int:
 
 
 def _read_text(handle: int, path: str | Path) -> str:
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
-        raise BlockedFileError(f"{_shown(path)} is no regular file; attach a text file.")
-    if found.st_size > FILE_LIMIT:
-        raise BlockedFileError(f"{_shown(path)} is over {FILE_LIMIT // 2**20} MB; attach a selection of it.")
+    _check_kind(os.fstat(handle), path)
+    data = _read_up_to(handle, FILE_LIMIT + 1)
+    if len(data) > FILE_LIMIT:
+        raise _too_large(path)
     try:
-        return _read_up_to(handle, FILE_LIMIT).decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         raise BlockedFileError(
             f"{_shown(path)} is not UTF-8 text; save it as UTF-8 or attach a part."
         ) from error
 
 
+def _check_kind(found: os.stat_result, path: str | Path) -> None:
+    """Kind and size, before the file is opened too, since to open a device may already do something."""
+    if not stat.S_ISREG(found.st_mode):
+        raise BlockedFileError(f"{_shown(path)} is no regular file; attach a text file.")
+    if found.st_size > FILE_LIMIT:
+        raise _too_large(path)
+
+
+def _too_large(path: str | Path) -> BlockedFileError:
+    return BlockedFileError(f"{_shown(path)} is over {FILE_LIMIT // 2**20} MB; attach a selection of it.")
+
+
 def _read_up_to(handle: int, limit: int) -> bytes:
-    """At most `limit` bytes: files under /proc claim a size of zero and have no end."""
+    """At most `limit` bytes: a file may grow while it is read, and some claim a size of zero and have no end."""
     pieces: list[bytes] = []
     left = limit
     while left and (piece := os.read(handle, min(left, 1 << 20))):
