@@ -33,6 +33,8 @@ class Question:
     effort: str | None = None
     over_budget: str | None = None
     """The reason to send it whatever the budgets say."""
+    allow_secrets: bool = False
+    """Send what looks secret, and ignored files, without being asked."""
     as_json: bool = False
     no_color: bool = False
     no_picture: bool = False
@@ -71,6 +73,7 @@ def prepare(question: Question) -> tuple[dict[str, Any], list[FilePart]]:
     params: dict[str, Any] = {"text": prompt, "model": question.model, "effort": question.effort}
     params["maxTokens"] = question.max_tokens
     params["budgetOverride"] = question.over_budget
+    params["allowSecrets"] = question.allow_secrets or None
     params["images"] = [{"path": str(existing_file(name))} for name in question.images] or None
     parts = [read_part(text) for text in question.files]
     return {name: value for name, value in params.items() if value is not None}, parts

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cmt_lsp.terminal import ask
+from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.question import Question
 from cmt_lsp.terminal.render import say_note
-from cmt_lsp.terminal.shots import Shot, take
+from cmt_lsp.terminal.shots import Shot, check_new, take
 from cmt_lsp.terminal.tables import run_in_window
 from cmt_lsp.terminal.window import Window
 
@@ -25,7 +26,11 @@ def run(shot: Shot, question: Question, save: str | None, command: Sequence[str]
             say_note("the picture was not kept; --save FILE keeps it, --ask QUESTION asks about it")
         return 0
 
-    return run_in_window(talk, command)
+    def whole() -> int:
+        check_new(save)
+        return run_in_window(talk, command)
+
+    return exit_code(whole)
 
 
 def _say(line: str) -> None:

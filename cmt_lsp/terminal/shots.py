@@ -43,7 +43,6 @@ async def take(
 
     Raises TroubleError, the server's own where no picture came.
     """
-    _check_new(save)
     images = []
     for shot in shots:
         held = await _taken(shot, window, model, with_data=save is not None)
@@ -77,7 +76,8 @@ async def _taken(shot: Shot, window: Window, model: str | None, *, with_data: bo
     return held
 
 
-def _check_new(save: str | None) -> None:
+def check_new(save: str | None) -> None:
+    """Refuse to keep a picture where there is a file already, before it is taken. Raises TroubleError."""
     if save is not None and Path(save).exists():
         raise _exists(save)
 

@@ -143,6 +143,14 @@ def test_the_clipboard_gives_its_image_or_says_that_there_is_none(world: World, 
     assert "holds no image" in editor.refused("cmt/image/clipboard", {})["message"]
 
 
+def test_the_doctor_names_the_tools_and_what_is_missing(world: World, editor: Editor) -> None:
+    world.fake.remove("wl-paste")
+    (check,) = [one for one in editor.result("cmt/doctor", {})["checks"] if one["name"] == "pictures"]
+    assert check["state"] == "warn"
+    assert check["detail"].startswith("screen by gnome-screenshot, window by gnome-screenshot")
+    assert "wl-clipboard" in check["advice"]
+
+
 def test_a_cut_picture_is_refused_before_a_question_is_asked(world: World, editor: Editor) -> None:
     """Its header is fine; its pixels are not there."""
     world.fake.add("gnome-screenshot", 'head -c 60 "$picture" > "$file"')

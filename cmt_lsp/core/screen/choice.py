@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.screen.desktop import Desktop
 
-What: TypeAlias = Literal["screen", "window", "region"]
 Wish: TypeAlias = Literal["screen", "window", "region", "clipboard"]
+WISHES: tuple[Wish, ...] = ("screen", "window", "region", "clipboard")
 
 FILE = "{file}"
 """Stands in the arguments for the path of the picture."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cmt_lsp import __version__
-from cmt_lsp.api.errors import CmtError
+from cmt_lsp.api.errors import CmtError, NoPictureError
 from cmt_lsp.api.models import find_model, own_models, price_notices, prices_checked_on, resolve_model
 from cmt_lsp.core.money.schema import FILE_NAME
+from cmt_lsp.core.screen.choice import WISHES, commands_for
+from cmt_lsp.core.screen.desktop import find_desktop
 from cmt_lsp.core.settings import user_file
 from cmt_lsp.core.storage.state_dir import find_state_dir
 from cmt_lsp.server import wire
@@ -34,6 +37,7 @@ async def doctor(window: Window, caller: Caller, params: wire.Empty) -> wire.Doc
             _prices(),
             await _store(window),
             await _ledger(window),
+            await _pictures(),
         ]
     )
 
@@ -118,6 +122,27 @@ async def _ledger(window: Window) -> DoctorCheck:
         return DoctorCheck(name="ledger", state="ok", detail=detail)
     advice = f"The {reached[0].scope} budget is spent; raise it with `cmt-lsp budget set`."
     return DoctorCheck(name="ledger", state="warn", detail=detail, advice=advice)
+
+
+async def _pictures() -> DoctorCheck:
+    """Which tools take pictures here; a server without any is whole all the same."""
+    desktop = await asyncio.to_thread(find_desktop, sys.platform, os.environ)
+    if desktop.system == "linux" and desktop.display == "none":
+        return DoctorCheck(
+            name="pictures", state="ok", detail="no screen in this session; attach them by path"
+        )
+    found, advice = [], []
+    for wish in WISHES:
+        try:
+            found.append(f"{wish} by {commands_for(wish, desktop)[0].tool}")
+        except NoPictureError as error:
+            advice.append(error.message)
+    return DoctorCheck(
+        name="pictures",
+        state="warn" if advice else "ok",
+        detail=", ".join(found) or "no tool was found",
+        advice=" ".join(dict.fromkeys(advice)) or None,
+    )
 
 
 def _journal_mode(connection: Connection) -> str:
