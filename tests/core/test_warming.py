@@ -13,9 +13,10 @@ import pytest
 from live_turns import ask, new_session, start
 
 from cmt_lsp.api.cache.rhythm import Rhythm
-from cmt_lsp.api.errors import BudgetExceededError, SessionBusyError
+from cmt_lsp.api.errors import BlockedFileError, BudgetExceededError, SessionBusyError
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core import APISessionManager
+from cmt_lsp.core.context.items import NamedText
 from cmt_lsp.core.settings import Settings, resolve
 from cmt_lsp.core.warming.decision import MARGIN_SECONDS, Prefix, Watch, chance, next_step, state_after
 from cmt_lsp.core.warming.keeper import Keeper, KeepState
@@ -534,6 +535,15 @@ async def test_a_refused_warming_leaves_the_session_as_it_was(desk: Desk, state_
 
     assert booked(state_dir) == []
     assert (await desk.warm(session)).state == "warmed"
+
+
+async def test_a_pin_that_looks_like_a_secret_does_not_leave_with_a_warming(desk: Desk) -> None:
+    note = NamedText("notes", f"aws_access_key_id = AKIA{'Q3EGRTA7ZK5LN2WX'}\n{LONG}")
+    session = (await desk.manager.create(pinned=[note])).id
+
+    with pytest.raises(BlockedFileError):
+        await desk.warm(session)
+    assert desk.warmings == 0
 
 
 async def test_a_session_is_warmed_once_at_a_time(desk: Desk) -> None:

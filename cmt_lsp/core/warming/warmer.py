@@ -15,6 +15,7 @@ from cmt_lsp.api.errors import CmtError, ContextTooLargeError, InvalidRequestErr
 from cmt_lsp.api.models import Cost
 from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.asking import ask, begin, land
+from cmt_lsp.core.guard.permission import pass_guard
 from cmt_lsp.core.turn import TurnResult
 from cmt_lsp.core.warming.decision import Nothing, nothing_to_send, state_after
 
@@ -151,8 +152,11 @@ class Warmer:
     async def _send(self, warm: Warm, settings: Settings) -> None:
         asking = warm.asking
         await self._shelf.refresh(asking.conversation)
+        pieces = asking.take_pins()
         if self._found_nothing(warm):
             return
+        # Nobody is asked here: what was never sent and looks like a secret waits for a question of the person.
+        await pass_guard(pieces, asking.draft.permission, scan=settings.scans)
         client, access = await self._clients.for_request(settings)
         with self._clients.answering(access):
             plan = await asking.plan_in_turn(self._cache, self._queue)
