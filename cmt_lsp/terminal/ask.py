@@ -60,7 +60,8 @@ class _Asking:
         self, params: dict[str, Any], parts: Sequence[FilePart], command: Sequence[str] | None
     ) -> int:
         self._status.say(Wait("starting"))
-        async with open_window(Path.cwd(), command=command, tell=self._tell) as window:
+        async with open_window(Path.cwd(), command=command, tell=self._tell, asks=True) as window:
+            await self._show_images(params, window)
             placed = await self._with_shots(await place(self._question, params, parts, window), window)
             with self._stoppable.turns_in(window):
                 result = await window.chat(placed, self._show)
