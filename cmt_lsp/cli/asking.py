@@ -26,6 +26,7 @@ def _ask(options: Namespace) -> int:
             max_tokens=options.max_tokens,
             effort=options.effort,
             over_budget=options.over_budget,
+            allow_secrets=options.allow_secrets,
             as_json=options.json,
             no_color=options.no_color,
             no_picture=options.no_picture,
@@ -44,6 +45,7 @@ def _compare(options: Namespace) -> int:
         session=options.session,
         max_tokens=options.max_tokens,
         effort=options.effort,
+        allow_secrets=options.allow_secrets,
         as_json=options.json,
         no_color=options.no_color,
     )
@@ -90,6 +92,7 @@ def add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     ask.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer")
     ask.add_argument("--effort", metavar="E", help="how hard the model thinks: low, medium, high, ...")
     ask.add_argument("--over-budget", metavar="REASON", help="send this once whatever the budgets say")
+    _add_allow_secrets(ask)
     ask.add_argument("--json", action="store_true", help="print the whole result as JSON, at the end")
     finish(ask, _ask)
 
@@ -118,6 +121,12 @@ def add_screenshot(commands: _SubParsersAction[ArgumentParser]) -> None:
     finish(shot, _screenshot)
 
 
+def _add_allow_secrets(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-secrets", action="store_true", help="send what looks secret, and ignored files, unasked"
+    )
+
+
 def add_compare(commands: _SubParsersAction[ArgumentParser]) -> None:
     """Define `compare`."""
     compare = command(commands, "compare", "ask two to five models the same, side by side")
@@ -137,6 +146,7 @@ def add_compare(commands: _SubParsersAction[ArgumentParser]) -> None:
     compare.add_argument("--session", metavar="NAME", help="with what this session of the folder holds")
     compare.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer of each")
     compare.add_argument("--effort", metavar="E", help="how hard the models think: low, medium, high, ...")
+    _add_allow_secrets(compare)
     compare.add_argument("--json", action="store_true", help="print all results as JSON, at the end")
     finish(compare, _compare)
 

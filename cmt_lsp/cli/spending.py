@@ -72,6 +72,7 @@ def _submit_batch(options: Namespace) -> int:
         model=options.model,
         max_tokens=options.max_tokens,
         over_budget=options.over_budget,
+        allow_secrets=options.allow_secrets,
         agreed=options.yes,
     )
 
@@ -164,6 +165,7 @@ def add_batch(commands: _SubParsersAction[ArgumentParser]) -> None:
     submit.add_argument("--model", metavar="M")
     submit.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer")
     submit.add_argument("--over-budget", metavar="REASON", help="send it whatever the budgets say")
+    submit.add_argument("--allow-secrets", action="store_true", help="send what looks secret unasked")
     submit.add_argument("--yes", action="store_true", help="agree to the price")
     finish(submit, _submit_batch)
     listed = command(verbs, "list", "batches of this folder")

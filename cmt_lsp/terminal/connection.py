@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ STDERR_KEPT = 4096  # bytes of the server's standard error that are kept to expl
 DRAIN_SECONDS = 1.0  # a dead server's last frames may still lie in the pipe; its children may hold it open
 
 Handler = Callable[[Any], None]
+Answerer = Callable[[Any], Awaitable[object]]
 
 
 class TroubleError(Exception):
@@ -121,6 +122,8 @@ class Connection:
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._progress: dict[str, tuple[Handler, asyncio.Future[Any]]] = {}
         self._handlers: dict[str, Handler] = {}
+        self._answerers: dict[str, Answerer] = {}
+        self._answering: set[asyncio.Task[None]] = set()
         self._next_id = 0
         self._gone: ServerGoneError | None = None
         self._reading = asyncio.create_task(self._read())
@@ -148,6 +151,10 @@ class Connection:
     def on(self, method: str, handler: Handler) -> None:
         """Call `handler(params)` for every notification of this method."""
         self._handlers[method] = handler
+
+    def answer(self, method: str, answerer: Answerer) -> None:
+        """Answer every request of this method with what `await answerer(params)` gives."""
+        self._answerers[method] = answerer
 
     def notify(self, method: str, params: object) -> None:
         """Send a notification. Raises ServerGoneError when there is nobody to send it to."""
@@ -218,9 +225,10 @@ class Connection:
             with contextlib.suppress(ProcessLookupError):
                 self._transport.kill()
             await self._pipes.ended.wait()
-        for task in (self._reading, self._watching):
+        tasks = (self._reading, self._watching, *self._answering)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._reading, self._watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._lost(ServerGoneError("The server was stopped."))
         self._transport.close()
         return self._transport.get_returncode()
@@ -276,7 +284,7 @@ class Connection:
         if "method" not in message:
             self._settle(message)
         elif "id" in message:
-            self._refuse(message)
+            self._take_request(message)
         elif message["method"] == "$/progress":
             self._pass_on_progress(message.get("params"))
         elif (handler := self._handlers.get(message["method"])) is not None:
@@ -303,8 +311,22 @@ class Connection:
         except Exception as failure:  # noqa: BLE001  (it belongs to whoever asked, and must not stop the reader)
             waiting[1].set_exception(failure)
 
+    def _take_request(self, message: dict[str, Any]) -> None:
+        answerer = self._answerers.get(message["method"])
+        if answerer is None:
+            self._refuse(message)
+            return
+        task = asyncio.create_task(self._answer(message, answerer))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, message: dict[str, Any], answerer: Answerer) -> None:
+        result = await answerer(message.get("params"))
+        with contextlib.suppress(ServerGoneError):
+            self._send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+
     def _refuse(self, message: dict[str, Any]) -> None:
-        """Nothing that a server may ask of an editor exists in a terminal; say so at once."""
+        """Most of what a server may ask of an editor does not exist in a terminal; say so at once."""
         error = {"code": -32601, "message": "a terminal cannot do this"}
         with contextlib.suppress(ServerGoneError):
             self._send({"jsonrpc": "2.0", "id": message["id"], "error": error})

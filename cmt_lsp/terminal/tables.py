@@ -22,7 +22,7 @@ def run_in_window(talk: Callable[[Window], Awaitable[int]], command: Sequence[st
     """Start a server for the current folder, do `talk`, and return its exit code; 1 after a failure."""
 
     async def whole() -> int:
-        async with open_window(Path.cwd(), command=command) as window:
+        async with open_window(Path.cwd(), command=command, asks=True) as window:
             return await talk(window)
 
     return exit_code(lambda: asyncio.run(whole()))

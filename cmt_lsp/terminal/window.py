@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.terminal.connection import Connection, Handler, TroubleError
+from cmt_lsp.terminal.consent import can_ask, choose
 from cmt_lsp.terminal.render import say_note
 
 TURN_SECONDS = 1900.0  # a little more than the server's own limit for a whole turn
@@ -96,15 +97,20 @@ async def open_window(
     command: Sequence[str] | None = None,
     env: Mapping[str, str] | None = None,
     tell: Callable[[str], None] = say_note,
+    asks: bool = False,
 ) -> AsyncIterator[Window]:
     """A started server that knows `folder`; it is told goodbye and waited for, or left when we are cancelled.
 
-    `tell` gets what the server has to say to the person.
+    `tell` gets what the server has to say to the person. With `asks` the server may ask at the keyboard, where somebody
+    sits there.
     """
+    asks = asks and can_ask()
     connection = await Connection.spawn(command or server_command(), env=env, cwd=folder)
     connection.on("window/showMessage", lambda params: tell(str(params.get("message", ""))))
+    if asks:
+        connection.answer("window/showMessageRequest", lambda params: choose(params, tell))
     try:
-        answer = await connection.request("initialize", _hello(folder))
+        answer = await connection.request("initialize", _hello(folder, asks=asks))
         connection.notify("initialized", {})
         yield Window(connection, folder, (answer or {}).get("capabilities", {}))
     except asyncio.CancelledError:
@@ -114,13 +120,13 @@ async def open_window(
         await connection.close()
 
 
-def _hello(folder: Path) -> dict[str, Any]:
+def _hello(folder: Path, *, asks: bool) -> dict[str, Any]:
     return {
         "processId": os.getpid(),
         "clientInfo": {"name": "cmt-lsp terminal"},
         "rootUri": folder.as_uri(),
         "workspaceFolders": [{"uri": folder.as_uri(), "name": folder.name or str(folder)}],
-        "capabilities": {"general": {"positionEncodings": ["utf-16"]}},
+        "capabilities": {"general": {"positionEncodings": ["utf-16"]}, **({"window": {}} if asks else {})},
     }
 
 

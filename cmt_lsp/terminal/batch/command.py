@@ -39,6 +39,7 @@ def submit_batch(
     model: str | None,
     max_tokens: int | None,
     over_budget: str | None,
+    allow_secrets: bool,
     agreed: bool,
     command: Sequence[str] | None = None,
 ) -> int:
@@ -50,7 +51,13 @@ def submit_batch(
     params: dict[str, Any] = {}
 
     def run() -> int:
-        given = {"name": title, "model": model, "maxTokens": max_tokens, "budgetOverride": over_budget}
+        given: dict[str, Any] = {
+            "name": title,
+            "model": model,
+            "maxTokens": max_tokens,
+            "budgetOverride": over_budget,
+        }
+        given["allowSecrets"] = allow_secrets or None
         params.update({key: value for key, value in given.items() if value is not None})
         params["prompts"] = read_prompts(name)
         return run_in_window(talk, command)
