@@ -170,6 +170,11 @@ class CacheManager:
         held = expected_read(plan, entries)
         return held, max(held, expected_read(plan, entries, expired=True))
 
+    def read_up_to(self, plan: PlannedPrompt) -> int | None:
+        """The last block of a prompt, counted from its first, that the cache should hold; None where it holds none."""
+        found = held(plan.breakpoints, self._memory.entries, plan.planned_at)
+        return max((entry for _, entry in found), key=lambda one: one.tokens).index if found else None
+
     def record(self, usage: Usage) -> None:
         """Count one answer that was not judged."""
         self._total += usage

@@ -10,9 +10,11 @@ from cmt_lsp.api.errors import CmtError, ContextTooLargeError, InvalidRequestErr
 from cmt_lsp.api.models import find_model
 from cmt_lsp.api.request import Retrying
 from cmt_lsp.api.stream import MessageStarted
+from cmt_lsp.core.context.pins import beside_pinned
 from cmt_lsp.core.ending import Place, ending_of, state_of, with_price
 from cmt_lsp.core.flight import Flight
 from cmt_lsp.core.forecast import outlook_of
+from cmt_lsp.core.guard.concern import pieces_of
 from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.images import load_images
 from cmt_lsp.core.money.attempt import Origin
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.api.cache_manager import CacheManager
     from cmt_lsp.api.request import ClientEvent, MessageRequest
+    from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.ending import Ending
+    from cmt_lsp.core.guard.concern import Piece
     from cmt_lsp.core.images import HeldImages
     from cmt_lsp.core.money.attempt import Kind
     from cmt_lsp.core.money.ledger import Ledger
@@ -54,6 +58,14 @@ class Asking:
     warming: bool = False
     """Whether nothing is asked: the content stands in for a question, and what stands before it is to be cached."""
 
+    pinned: Pinned | None = None
+    """What goes along of the pins, once that was looked at."""
+
+    def take_pins(self) -> tuple[Piece, ...]:
+        """From here on the pins go along as they are now; what of them was never sent like this, for the guard."""
+        self.pinned = self.conversation.pinned
+        return pieces_of("", self.pinned.unsent)
+
     @property
     def place(self) -> Place:
         """Where the turn belongs in its session."""
@@ -70,7 +82,13 @@ class Asking:
     def plan(self, cache: CacheManager, room: int | None = None) -> PlannedTurn:
         """The question behind the history; `room` in tokens stands in for the model's own limit."""
         return self.conversation.plan(
-            self.draft, self.content, cache, without=self.replaced, room=room, warming=self.warming
+            self.draft,
+            self.content,
+            cache,
+            without=self.replaced,
+            room=room,
+            warming=self.warming,
+            pinned=self.pinned,
         )
 
     async def plan_in_turn(self, cache: CacheManager, queue: PrefixQueue) -> PlannedTurn:
@@ -116,18 +134,19 @@ def begin(
 
 
 async def load_content(
-    drafts: Sequence[Draft], held: HeldImages
+    drafts: Sequence[Draft], held: HeldImages, pinned: Pinned
 ) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
-    """The blocks of one question, the same for all its drafts, and what was done to its images.
+    """The blocks of one question, the same for all its drafts, and what was done to its images and attachments.
 
-    Files are read once. Images are as large as the model that sees most of them can use; for the others the endpoint
+    What is pinned just as it is attached goes along anyway. Files are read once. Images are as large as the model that sees most of them can use; for the others the endpoint
     scales them down.
     """
     first = drafts[0]
     images = await load_images(first.images, _sharpest(drafts), held)
     notices = [f"{image.name}: {change}" for image in images for change in image.changes]
-    blocks = [block.content_block for block in first.context]
-    return prompt_content([image.to_dict() for image in images], blocks, first.text), notices
+    context, told = beside_pinned(first.context, pinned)
+    blocks = [block.content_block for block in context]
+    return prompt_content([image.to_dict() for image in images], blocks, first.text), [*notices, *told]
 
 
 def _sharpest(drafts: Sequence[Draft]) -> str:

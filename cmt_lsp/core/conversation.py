@@ -129,11 +129,13 @@ class ConversationManager:
         without: TurnRecord | None = None,
         room: int | None = None,
         warming: bool = False,
+        pinned: Pinned | None = None,
     ) -> PlannedTurn:
         """Put a question behind the history, pruned where it does not fit; `content` is the user message's blocks.
 
         `without` is a turn that this one replaces; `room` (tokens) stands in for the model's own limit. `warming`: the
-        content stands in for a question, and the request only writes what stands before it to the cache.
+        content stands in for a question, and the request only writes what stands before it to the cache. `pinned` is what
+        goes along of the pins, else as they were last read.
         """
         model = find_model(draft.model)
         turns = tuple(turn for turn in self.loaded if turn is not without)
@@ -142,8 +144,16 @@ class ConversationManager:
             room = window - draft.max_tokens
         system = self.record.system_prompt
         start = self.record.history_from
-        pinned = self.pinned
-        fit = fit_history(turns, start, system, content, room, self._prefix(draft.model), pinned.content)
+        pinned = self.pinned if pinned is None else pinned
+        fit = fit_history(
+            turns,
+            start,
+            system,
+            content,
+            room,
+            prefix_digest(draft.model, system, start, pinned.digest),
+            pinned.content,
+        )
         prefix = prefix_digest(draft.model, system, fit.history_from, pinned.digest)
         previous = self._recall(cache)
         prompt = cache.plan(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cmt_lsp.core.context.pins import beside_pinned
 from cmt_lsp.core.draft import draft_of
 from cmt_lsp.core.history import prompt_content
 from cmt_lsp.core.images import load_images
@@ -27,6 +28,8 @@ class Question:
     draft: Draft
     images: tuple[ImageContent, ...]
     plan: PlannedTurn
+    notices: tuple[str, ...] = ()
+    """What was done to its images, and which of its attachments are pinned already."""
 
 
 async def place_question(
@@ -39,9 +42,10 @@ async def place_question(
     """Plan a question behind a session's history; BadParamsError, BadImageError."""
     draft = draft_of(request, conversation.record.model, settings, today)
     images = await load_images(draft.images, draft.model, conversation.held_images)
+    context, told = beside_pinned(draft.context, conversation.pinned)
     content = prompt_content(
-        [image.to_dict() for image in images],
-        [block.content_block for block in draft.context],
-        draft.text,
+        [image.to_dict() for image in images], [block.content_block for block in context], draft.text
     )
-    return Question(draft, tuple(images), conversation.plan(draft, content, cache))
+    changes = tuple(f"{image.name}: {change}" for image in images for change in image.changes)
+    plan = conversation.plan(draft, content, cache)
+    return Question(replace(draft, context=context), tuple(images), plan, (*changes, *told))

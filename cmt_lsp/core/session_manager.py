@@ -40,7 +40,7 @@ from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources
 from cmt_lsp.core.money.attempt import Origin, Sums
 from cmt_lsp.core.money.ledger import Ledger
-from cmt_lsp.core.preview import preview_blocks
+from cmt_lsp.core.preview import preview_of
 from cmt_lsp.core.question import place_question
 from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.settling import Settling
@@ -61,12 +61,13 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
-    from cmt_lsp.core.context.items import Block, ContextItem
+    from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.core.context.pin_reader import PinReader
     from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.images import AnyImage
+    from cmt_lsp.core.preview import Preview
     from cmt_lsp.core.question import Question
     from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.settings import Settings
@@ -290,10 +291,19 @@ class APISessionManager:
         await self._durable(await self._comparisons.choose(conversation, comparison_id, model))
         return await self._info(conversation)
 
-    async def preview(self, session_id: str | None, request: TurnRequest) -> list[Block]:
-        """The blocks a turn would send, in order, each with its origin and estimated tokens; sends nothing."""
+    async def preview(
+        self, session_id: str | None, request: TurnRequest, window: Origin | None = None
+    ) -> Preview:
+        """The blocks that a turn would send, in order, each with its origin, tokens and price.
+
+        Nothing leaves for it: other than `predict`, it does not let the endpoint count.
+        """
         question = await self._question(session_id, request)
-        return preview_blocks(question.plan, question.draft, [image.name for image in question.images])
+        plan = question.plan.prompt
+        outlook = outlook_of(plan, self.cache)
+        origin = window or Origin("turn", session_id or "", "", "")
+        told = await forecast(question, outlook, origin, self.ledger, None, self._clock)
+        return preview_of(question, told.prediction, outlook, self.cache.read_up_to(plan), self._clock())
 
     async def predict(self, session_id: str | None, request: TurnRequest, window: Origin) -> Forecast:
         """What a turn would use and cost; asks the endpoint to count the prompt, which is free.
@@ -315,9 +325,10 @@ class APISessionManager:
             count = client.count_tokens
         return await forecast(question, outlook, origin, self.ledger, count, self._clock)
 
-    async def concerns(self, request: TurnRequest) -> tuple[Concern, ...]:
-        """What of a question would be held and asked about; asks nobody."""
-        pieces = pieces_of(request.text, request.context, request.images)
+    async def concerns(self, request: TurnRequest, session_id: str | None = None) -> tuple[Concern, ...]:
+        """What of a question, and of what is pinned to its session, would be held and asked about; asks nobody."""
+        pinned = (await self._shelf.load(session_id)).pinned.unsent if session_id else ()
+        pieces = pieces_of(request.text, (*pinned, *request.context), request.images)
         return await look(pieces, request.permission, scan=self._settings.scans)
 
     @property

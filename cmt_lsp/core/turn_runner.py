@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cmt_lsp.api.errors import CmtError, UnknownTurnError
 from cmt_lsp.core import transcripts
 from cmt_lsp.core.asking import ask, begin, land, load_content
+from cmt_lsp.core.context.pins import NOTHING_PINNED
 from cmt_lsp.core.ending import Ending, record_of, result_of, result_of_nothing
 from cmt_lsp.core.guard.permission import pass_guard
 from cmt_lsp.core.judging import judged
@@ -83,11 +84,11 @@ class TurnRunner:
         asking.flight.tell(TurnStarted(turn.id, turn.session_id, turn.model))
         await self._shelf.refresh(asking.conversation)
         _check_replaced(asking)
+        draft, pieces = asking.draft, asking.take_pins()
+        await pass_guard((*pieces, *draft.pieces), draft.permission, scan=settings.scans)
         if asking.replaced is None:
-            await pass_guard(asking.draft.pieces, asking.draft.permission, scan=settings.scans)
-            asking.content, asking.notices = await load_content(
-                [asking.draft], asking.conversation.held_images
-            )
+            held, pinned = asking.conversation.held_images, asking.pinned or NOTHING_PINNED
+            asking.content, asking.notices = await load_content([draft], held, pinned)
         else:
             asking.content = asking.replaced.prompt
         client, access = await self._clients.for_request(settings)

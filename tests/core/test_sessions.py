@@ -397,13 +397,13 @@ async def test_a_preview_names_each_block_and_sends_nothing(
     await ask(manager, session, "one")
     request = TurnRequest("two", context=(NamedText("log", "line\n" * 10),))
 
-    blocks = await manager.preview(session, request)
+    blocks = (await manager.preview(session, request)).pieces
 
     shown = [(block.kind, block.origin, block.cached) for block in blocks if block.kind != "history"]
     assert shown[:2] == [("system", "system prompt", True), ("text", "log", True)]
     assert [block[:2] for block in shown[2:]] == [("prompt", "question")]  # marked where that pays
     assert blocks[-1].text == "two"
-    assert all(block.estimated_tokens > 0 for block in blocks)
+    assert all(block.tokens > 0 for block in blocks)
     assert len(simulator.requests) == 1
     await ask(manager, session, "two", context=request.context)
     sent = simulator.requests[1].body
@@ -411,7 +411,7 @@ async def test_a_preview_names_each_block_and_sends_nothing(
     for block in flat:
         block.pop("cache_control", None)
     assert [block.content_block for block in blocks] == flat
-    assert [block.kind for block in await manager.preview(None, TurnRequest("hi"))] == ["prompt"]
+    assert [block.kind for block in (await manager.preview(None, TurnRequest("hi"))).pieces] == ["prompt"]
 
 
 async def test_long_prompts_are_cached_and_the_verdict_says_so(

@@ -137,8 +137,10 @@ class ComparisonRunner:
         conversation = comparison.askings[0].conversation
         await self._shelf.refresh(conversation)
         drafts = [asking.draft for asking in comparison.askings]
-        await pass_guard(drafts[0].pieces, drafts[0].permission, scan=settings.scans)
-        content, notices = await load_content(drafts, conversation.held_images)
+        pinned = conversation.pinned
+        unsent, *_ = [asking.take_pins() for asking in comparison.askings]
+        await pass_guard((*unsent, *drafts[0].pieces), drafts[0].permission, scan=settings.scans)
+        content, notices = await load_content(drafts, conversation.held_images, pinned)
         comparison.record = replace(comparison.record, head=conversation.head, prompt=content)
         client, access = await self._clients.for_request(settings)
         waiting = [asking for asking in comparison.askings if asking.turn.id not in comparison.ended]

@@ -67,6 +67,8 @@ class Pinned:
     """What is pinned as it stood at one moment: the blocks that go along, in the order of the pins, and their states."""
 
     pins: tuple[Pin, ...] = ()
+    unsent: tuple[ContextItem, ...] = ()
+    """What of them was never sent as it is now, for whoever looks at what leaves."""
     blocks: tuple[Block, ...] = ()
     states: tuple[PinState, ...] = ()
     sent: tuple[tuple[str, str], ...] = ()
@@ -164,7 +166,19 @@ def pinned_now(
         _state(pin, item, blocks.get(pin_id(pin)), read, dict(digests), sent)
         for pin, item in zip(pins, items, strict=True)
     )
-    return Pinned(tuple(pins), tuple(blocks.values()), states, digests)
+    known = dict(digests)
+    unsent = tuple(item for pin, item in there if sent.get(pin_id(pin)) != known[pin_id(pin)])
+    return Pinned(tuple(pins), unsent, tuple(blocks.values()), states, digests)
+
+
+def beside_pinned(blocks: Sequence[Block], pinned: Pinned) -> tuple[tuple[Block, ...], tuple[str, ...]]:
+    """What of the attached blocks is not pinned just as it is, and a sentence for each that is."""
+    there = {block.text for block in pinned.blocks}
+    twice = [block for block in blocks if block.text in there]
+    return (
+        tuple(block for block in blocks if block.text not in there),
+        tuple(f"{one_line(block.origin)} is pinned and goes along anyway: sent once." for block in twice),
+    )
 
 
 def title_of(pin: Pin) -> str:

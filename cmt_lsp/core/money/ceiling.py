@@ -79,6 +79,22 @@ def prompt_estimate(request: MessageRequest) -> int:
     return _weighed(request).usual
 
 
+def prompt_parts(request: MessageRequest) -> tuple[int, ...]:
+    """The same for each block in the order sent, the system prompt's first; a message's frame is its first block's."""
+    model = find_model(request.model)
+    body = request.body(stream=False)
+    parts: list[int] = []
+    for content in (body.get("system") or (), *(message["content"] for message in body["messages"])):
+        frame = _USUAL_PER_MESSAGE if content is not body.get("system") else 0
+        for block in content:
+            scale = _Scale(model.vision if model else "high")
+            scale.add_frame(0, frame)
+            scale.add_content([block])
+            parts.append(scale.usual)
+            frame = 0
+    return tuple(parts)
+
+
 def lifetime_of(request: MessageRequest) -> Lifetime | None:
     """The longest lifetime that a cache mark of the request asks for; None where it marks nothing."""
     return _weighed(request).lifetime

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import resolve_model
 from cmt_lsp.core.guard.permission import held_notice
+from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.turn import ImageSource, TurnRequest
 from cmt_lsp.server import wire
 from cmt_lsp.server.shapes.money import prediction_shape
 from cmt_lsp.server.window.attachments import attached, local_path
 
 if TYPE_CHECKING:
-    from cmt_lsp.core.context.items import Block
+    from cmt_lsp.core.preview import PreviewPiece
     from cmt_lsp.core.turn import Turn
     from cmt_lsp.server.rpc.table import Caller
     from cmt_lsp.server.window.window import Listener, Window
@@ -63,16 +64,17 @@ async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wi
     """The blocks that a chat with the same params would send; sends nothing."""
     request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
-    blocks = await window.manager.preview(session_id, request)
+    shown = await window.manager.preview(session_id, request, await _origin(window, session_id))
     session = await window.manager.load(session_id) if session_id else None
     named = params.model or (session.model if session else window.settings.model)
     return wire.PreviewResult(
         session_id=session_id,
         model=resolve_model(named, datetime.now(UTC).date()).id,
-        blocks=[_preview_block(block) for block in blocks],
-        tokens=sum(block.estimated_tokens for block in blocks),
+        blocks=[_preview_block(piece) for piece in shown.pieces],
+        tokens=sum(piece.tokens for piece in shown.pieces),
         exact=False,
-        notices=await _held(window, request) or None,
+        prediction=prediction_shape(shown.prediction),
+        notices=[*shown.notices, *await _held(window, request, session_id)] or None,
     )
 
 
@@ -81,25 +83,38 @@ async def predict(window: Window, caller: Caller, params: wire.ChatParams) -> wi
     request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
     told = await window.manager.predict(session_id, request, await window.origin())
-    notices = (*told.notices, *await _held(window, request))
+    notices = (*told.notices, *await _held(window, request, session_id))
     return prediction_shape(told.prediction, effects=told.effects, images=told.images, notices=notices)
 
 
-async def _held(window: Window, request: TurnRequest) -> list[str]:
+async def _held(window: Window, request: TurnRequest, session_id: str | None) -> list[str]:
     """What of a question would be asked about, unless that is allowed already."""
     if request.permission.allowed:
         return []
-    return [held_notice(concern) for concern in await window.manager.concerns(request)]
+    return [held_notice(concern) for concern in await window.manager.concerns(request, session_id)]
 
 
-def _preview_block(block: Block) -> wire.PreviewBlock:
-    source = block.content_block.get("source")
+async def _origin(window: Window, session_id: str | None) -> Origin:
+    """For whom a question is asked: its session, or the window where it has none yet."""
+    if session_id is None:
+        return await window.origin()
+    session = await window.manager.load(session_id)
+    return Origin("turn", session.id, "", session.workspace or "")
+
+
+def _preview_block(piece: PreviewPiece) -> wire.PreviewBlock:
+    source = piece.content_block.get("source")
     return wire.PreviewBlock(
-        origin=block.origin,
-        kind=block.kind,
-        tokens=block.estimated_tokens,
-        cached=block.cached,
-        text=block.text or None,
+        origin=piece.origin,
+        kind=piece.kind,
+        tokens=piece.tokens,
+        cached=piece.cached,
+        cache=piece.cache,
+        cold_nano_usd=piece.cold_nano,
+        warm_nano_usd=piece.warm_nano,
+        pinned=piece.pinned,
+        cut_lines=piece.cut_lines or None,
+        text=piece.text or None,
         media_type=str(source["media_type"]) if isinstance(source, dict) and "media_type" in source else None,
     )
 

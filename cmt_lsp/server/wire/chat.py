@@ -91,23 +91,35 @@ class RetryParams:
 
 @shape
 class PreviewBlock:
-    """One block of the request that would be sent. `tokens` is an estimate."""
+    """One block of the request that would be sent. `tokens` are an estimate; prices in nano-dollars, absent where the
+    model has none: `coldNanoUsd` with nothing in the cache, `warmNanoUsd` with what it should hold now. `cache`: whether
+    the block would be read from it or written to it; `cutLines` were left out to keep within the limit.
+    """
 
     origin: str
     kind: Literal["system", "history", "image", "file", "text", "selection", "diagnostics", "prompt"]
     tokens: int
     cached: bool
+    cache: Literal["read", "written", "none"]
+    pinned: bool
+    cold_nano_usd: int | None = None
+    warm_nano_usd: int | None = None
+    cut_lines: int | None = None
     text: str | None = None
     media_type: str | None = None
 
 
 @shape
 class PreviewResult:
-    """Exactly the blocks that would leave, in order; nothing was sent."""
+    """Exactly the blocks that would leave, in order; nothing was sent, not even to be counted.
+
+    `tokens` is the sum over the blocks, and the prediction's prompt.
+    """
 
     model: str
     blocks: list[PreviewBlock]
     tokens: int
     exact: bool
+    prediction: Prediction
     session_id: str | None = None
     notices: list[str] | None = None
