@@ -365,7 +365,6 @@ class APISessionManager:
         record = replace(record, pins=changed_pins((), [pin_of(item) for item in pinned]))
         conversation, saved = self._shelf.add(record)
         await self._durable(saved)
-        await self._shelf.refresh(conversation)
         return await self._info(conversation)
 
     async def list(
@@ -428,7 +427,6 @@ class APISessionManager:
         )
         change = partial(transcripts.update_session, session=conversation.record)
         await self._durable(self._shelf.save(conversation, change))
-        await self._shelf.refresh(conversation)
         return await self._info(conversation)
 
     async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
@@ -606,6 +604,8 @@ class APISessionManager:
             self._notices.append(f"not saved: {error.message}")
 
     async def _info(self, conversation: ConversationManager) -> SessionInfo:
+        if conversation.pinned.pins != conversation.record.pins:  # a new session, or its pins just changed
+            await self._shelf.refresh(conversation)
         (info,) = await self._with_sums([_info_of(conversation.row, conversation.pinned)])
         busy = self._locks.is_held(info.id)
         return self._with_state(info, set() if busy else self._locks.held_elsewhere([info.id]))
