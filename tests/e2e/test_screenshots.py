@@ -131,24 +131,23 @@ def test_the_bytes_come_along_where_they_are_asked_for(world: World, editor: Edi
 
 
 def test_the_clipboard_gives_its_image_or_says_that_there_is_none(world: World, editor: Editor) -> None:
-    """And where its tool is missing, how to get it."""
-    error = editor.refused("cmt/image/clipboard", {})
-    assert (error["code"], error["data"]["kind"], error["data"]["retryable"]) == (-32803, "no_picture", False)
-    assert "wl-clipboard" in error["message"]
+    """An image is held like a screenshot; its absence is an error of its own kind."""
     world.fake.add("wl-paste", 'case "$*" in *--list-types*) echo image/png;; *) cat "$picture";; esac')
     held = editor.result("cmt/image/clipboard", {})
     assert (held["image"]["name"], held["image"]["width"]) == ("clipboard.png", 40)
     assert editor.chat("x", images=[{"handle": held["handle"]}])["stopReason"] == "end_turn"
     world.fake.add("wl-paste", "echo 'Nothing is copied' >&2; exit 1")
-    assert "holds no image" in editor.refused("cmt/image/clipboard", {})["message"]
+    error = editor.refused("cmt/image/clipboard", {})
+    assert (error["code"], error["data"]["kind"], error["data"]["retryable"]) == (-32803, "no_picture", False)
+    assert "holds no image" in error["message"]
 
 
-def test_the_doctor_names_the_tools_and_what_is_missing(world: World, editor: Editor) -> None:
-    world.fake.remove("wl-paste")
+def test_the_doctor_names_the_tools(world: World, editor: Editor) -> None:
+    world.fake.add("wl-paste")
     (check,) = [one for one in editor.result("cmt/doctor", {})["checks"] if one["name"] == "pictures"]
-    assert check["state"] == "warn"
+    assert check["state"] == "ok"
     assert check["detail"].startswith("screen by gnome-screenshot, window by gnome-screenshot")
-    assert "wl-clipboard" in check["advice"]
+    assert check["detail"].endswith("clipboard by wl-paste")
 
 
 def test_a_cut_picture_is_refused_before_a_question_is_asked(world: World, editor: Editor) -> None:

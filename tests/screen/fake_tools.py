@@ -45,10 +45,6 @@ echo $$ > $log.new && mv $log.new $log.pid
         path.chmod(0o755)
         return str(path)
 
-    def remove(self, name: str) -> None:
-        """Uninstall it."""
-        (self.bin / name).unlink(missing_ok=True)
-
     def told(self, name: str, what: str = "argv") -> list[str]:
         """What a program wrote down: argv, env, modes or pid; empty before it ran."""
         path = self.bin / f"{name}.{what}"

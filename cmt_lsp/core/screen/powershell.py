@@ -82,6 +82,10 @@ SCRIPTS = {
 
 
 def arguments(script: str) -> tuple[str, ...]:
-    """The arguments that run one of `SCRIPTS`: encoded, so that no quoting can go wrong on the way."""
+    """The arguments that run one of `SCRIPTS`: encoded, so that no quoting can go wrong on the way.
+
+    With an encoded command errors come as XML, unless text is asked for.
+    """
     encoded = base64.b64encode(SCRIPTS[script].encode("utf-16-le")).decode("ascii")
-    return ("-NoLogo", "-NoProfile", "-NonInteractive", "-STA", "-EncodedCommand", encoded)
+    quiet = ("-NoLogo", "-NoProfile", "-NonInteractive", "-STA", "-OutputFormat", "Text")
+    return (*quiet, "-EncodedCommand", encoded)
