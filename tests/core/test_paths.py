@@ -57,6 +57,16 @@ def _paths(world: Path, count: int) -> Iterator[str]:
         yield rng.choice(
             (path, path, unquote(path), quote(path, safe=":/"), path + "/", path + "#x", path + "?x")
         )
+    for place in (
+        "a.txt",
+        "sub/b.txt",
+        "good-link",
+        "sub/../a.txt",
+        "./a.txt",
+        "up-link/work/a.txt",
+        "%61.txt",
+    ):
+        yield from (f"{world}/work/{place}", f"file://{world}/work/{place}")
     for target in (
         f"{world}/other/secret.txt",
         "/etc/hosts",

@@ -109,9 +109,10 @@ def _absolute(path: Path) -> Path | None:
 def _pieces(item: ContextItem) -> Iterator[Piece]:
     match item:
         case NamedText(title, text):
-            # The title leaves as well, and would be shown in the question about it.
-            yield Piece(f"text {title}", "an attached text" if find_secrets(title) else title, text)
-            yield Piece(f"text {title}", "an attached text", title)
+            # The title leaves as well, and is shown in the question about the text.
+            name = "an attached text" if find_secrets(title) else title
+            yield Piece(f"text {name}", name, text)
+            yield Piece(f"text {name}", name, title)
         case Diagnostics(uri, entries):
             text = "\n".join("\n".join((entry.message, *entry.code_lines)) for entry in entries)
             yield Piece(uri, _name_of(uri), text, file_of(uri))

@@ -60,9 +60,8 @@ def masked(secret: str, head: str = "") -> str:
 
 
 def _lower(text: str) -> str:
-    """The text in lower case, letter for letter: a few letters become two, which would move all that follows."""
-    lowered = text.lower()
-    return lowered if len(lowered) == len(text) else "".join(c.lower()[:1] for c in text)
+    """The text in lower case, letter for letter: the dotted I alone becomes two, which would move all that follows."""
+    return text.replace("\u0130", "i").lower()
 
 
 def _matches(pattern: Pattern, text: str, start: int) -> Iterator[re.Match[str]]:

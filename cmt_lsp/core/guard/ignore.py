@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 KINDS = (".cmtignore", ".ignore", ".gitignore")
-_FILE_LIMIT = 1024 * 1024
+_FILE_LIMIT = 256 * 1024
 _LINE_LIMIT = 4096
+_DEPTH_LIMIT = 200
+"""Folders that are looked at from the top; what lies deeper counts as the last of them."""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -52,7 +54,7 @@ def ignored_by(path: Path, folders: Iterable[Path]) -> str | None:
     root = _root_of(path, folders)
     if root is None:
         return None
-    steps = path.relative_to(root).parts
+    steps = path.relative_to(root).parts[:_DEPTH_LIMIT]
     for kind in KINDS:
         sources = [(depth, read_rules(root.joinpath(*steps[:depth], kind))) for depth in range(len(steps))]
         if (rule := _verdict(steps, sources)) is not None:

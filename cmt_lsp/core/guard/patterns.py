@@ -116,7 +116,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _token("Slack token", "xox[abeoprs]-", r"[A-Za-z0-9-]{20,200}+", "xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", check=_is_varied),
     _token("Slack app token", "xapp-", r"\d-[A-Z0-9]{8,20}-\d{8,20}-[a-z0-9]{32,100}+"),
     Pattern("Slack webhook", ("hooks.slack.com/",), r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9+/]{40,80}+)", _is_varied),
-    _token("Stripe key", "[sr]k_(?:live|test)_", rf"{_BASE62}{{16,250}}+", "k_live_", "k_test_", check=_is_varied),
+    _token("Stripe key", "[sr]k_(?:live|test)_", rf"{_BASE62}{{16,250}}+", "sk_live_", "rk_live_", "sk_test_", "rk_test_", check=_is_varied),
     _token("Stripe webhook secret", "whsec_", r"[A-Za-z0-9+/=]{24,100}+", check=_is_varied),
     _token("Google API key", "AIza", rf"[\w-]{{35}}{_END}", check=_is_varied),
     _token("Google OAuth secret", "GOCSPX-", r"[\w-]{28}"),
