@@ -7,6 +7,7 @@ needed for one still picture, so that EXIF, GPS, comments, thumbnails, animation
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MAX_PARTS = 10_000
+_MAX_SCANS = 64  # of a JPEG; each one is a pass over all pixels, and cameras write at most 10
 
 _PNG_PARTS = frozenset(
     {
@@ -113,9 +115,12 @@ def stripped(data: bytes) -> bytes | None:
         return None
 
 
-def png_pixels(data: bytes) -> bytes:
-    """The compressed pixels of a PNG."""
-    return b"".join(data[start + 8 : end - 4] for kind, start, end in _png_chunks(data) if kind == b"IDAT")
+def png_pixels(data: bytes) -> bytes | None:
+    """The compressed pixels of a PNG; None where a checksum is wrong."""
+    chunks = list(_png_chunks(data))
+    if any(zlib.crc32(data[start + 4 : end - 4]) != _big(data, end - 4, 4) for _, start, end in chunks):
+        return None
+    return b"".join(data[start + 8 : end - 4] for kind, start, end in chunks if kind == b"IDAT")
 
 
 def name_of_other_format(data: bytes) -> str | None:
@@ -162,7 +167,7 @@ def _is_picture(kind: bytes, length: int) -> bool:
 
 
 def _jpeg(data: bytes) -> ImageFacts:
-    size, clean = None, True
+    size, clean, scans = None, True, 0
     after: int | None = 2
     for number, (code, start, end) in enumerate(_jpeg_segments(data)):
         clean = clean and _is_jpeg_part(code, data[start:end]) and after in (None, _marker(code, start))
@@ -172,6 +177,9 @@ def _jpeg(data: bytes) -> ImageFacts:
             break
         if code in _JPEG_SIZES and size is None:
             size = _big(data, start + 3, 2), _big(data, start + 1, 2)
+        scans += code == 0xDA
+        if scans > _MAX_SCANS:
+            raise ValueError("a picture that is never done")
         if number == _MAX_PARTS:
             clean = False
             break

@@ -110,12 +110,12 @@ def _kept(data: bytes, facts: ImageFacts, picture: Image) -> bytes | None:
     if bare is None or len(bare) > MAX_IMAGE_BYTES or picture.getexif().get(_ORIENTATION, 1) != 1:
         return None
     left = inspect_image(bare)
-    hides = picture.format == "PNG" and not _pixels_end_the_stream(bare, picture)
-    return None if left is None or not left.clean or hides else bare
+    sound = picture.format != "PNG" or _is_sound(bare, picture)
+    return bare if left is not None and left.clean and sound else None
 
 
-def _pixels_end_the_stream(data: bytes, picture: Image) -> bool:
-    """Whether a PNG's compressed data end where its stream does: a whole archive fits in behind it."""
+def _is_sound(data: bytes, picture: Image) -> bool:
+    """Whether a PNG's checksums are right, and its pixels end where their stream does: an archive fits in behind it."""
     from cmt_lsp.api.vision.container import png_pixels
 
     stream = zlib.decompressobj()
