@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -90,6 +91,31 @@ def test_every_end_is_prompt_and_has_its_code(
         assert time.monotonic() - began < 2
         assert 1 == len(stop_file.read_text().splitlines())
         assert b"" == client.stderr()
+
+
+def wait_until_idle(process_id: int) -> None:
+    """Wait until the main thread has slept through twenty looks in a row."""
+    asleep, give_up = 0, time.monotonic() + 10
+    while asleep < 20:
+        assert time.monotonic() < give_up
+        stat = Path(f"/proc/{process_id}/task/{process_id}/stat").read_text()
+        asleep = asleep + 1 if stat.rpartition(") ")[2][0] == "S" else 0
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_does_not_interrupt_the_wait_for_events_is_heard(number: int) -> None:
+    """One that comes just before the wait, or that another thread of the process takes: here that, every time."""
+    with RawClient() as client:
+        client.initialize()
+        wait_until_idle(client.process.pid)
+        threads = Path(f"/proc/{client.process.pid}/task").iterdir()
+        other = max(int(thread.name) for thread in threads)
+        assert other != client.process.pid
+
+        assert ctypes.CDLL(None).tgkill(client.process.pid, other, number) == 0
+
+        assert client.exit_code(PROMPT) == 0
 
 
 def test_exit_before_initialize_is_obeyed() -> None:

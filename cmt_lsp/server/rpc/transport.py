@@ -12,6 +12,8 @@ import contextlib
 import logging
 import os
 import signal
+import socket
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -57,7 +59,7 @@ def serve(server: CmtLanguageServer, stdin: int, stdout: int) -> int:
     loop.set_exception_handler(_log_loop_fault)
     connection = Connection(server, loop, stdin, stdout)
     try:
-        with _stop_signals(connection):
+        with _woken_by_signals(loop), _stop_signals(connection):
             return _run(loop, loop.create_task(connection.run()))
     finally:
         _cancel_leftovers(loop)
@@ -234,6 +236,30 @@ def _log_loop_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
         log_fault("the event loop", error)
     else:
         logger.error("The event loop reports: %s", context.get("message"))
+
+
+@contextlib.contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Wake the loop for every signal.
+
+    A handler runs between two steps of the interpreter, and a loop that waits for events takes none: a signal that came
+    just before the wait, or to another thread, was heard with the next message and so perhaps never. The loop of Windows
+    does this by itself.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        loop.add_reader(ours, ours.recv, 64)
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(ours)
 
 
 @contextlib.contextmanager
