@@ -35,7 +35,7 @@ from cmt_lsp.core.draft import checked, draft_again, draft_of
 from cmt_lsp.core.export import export_json, export_markdown, suggested_name
 from cmt_lsp.core.forecast import forecast, outlook_of
 from cmt_lsp.core.guard.concern import pieces_of
-from cmt_lsp.core.guard.permission import Permission, look
+from cmt_lsp.core.guard.permission import NOBODY, Permission, look
 from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources
 from cmt_lsp.core.money.attempt import Origin, Sums
@@ -251,10 +251,12 @@ class APISessionManager:
         emit: Callable[[TurnEvent], None],
         *,
         budget_override: str | None = None,
+        permission: Permission = NOBODY,
     ) -> Turn:
         """Ask the last question again; the new turn takes the place of the old one once it is settled.
 
-        `turn_id`, where given, must name the last turn; UnknownTurnError.
+        `turn_id`, where given, must name the last turn; UnknownTurnError. `permission` is for what is pinned and has
+        changed, since all else was sent before.
         """
         conversation = await self._shelf.load(session_id)
         last = conversation.loaded[-1] if conversation.loaded else None
@@ -263,6 +265,7 @@ class APISessionManager:
                 "Only the session's last turn can be asked again; fork it to go back further."
             )
         draft = draft_again(last, conversation.record.model, self._settings, self._today(), budget_override)
+        draft = replace(draft, permission=permission)
         turn = self._runner.start(
             conversation, draft, self._settings, emit, self._turn_id(None, conversation), last
         )

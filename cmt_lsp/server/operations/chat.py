@@ -43,7 +43,11 @@ async def retry(
 
     async def start(emit: Listener) -> Turn:
         return await window.manager.retry(
-            params.session_id, params.turn_id, emit, budget_override=override_of(params.budget_override)
+            params.session_id,
+            params.turn_id,
+            emit,
+            budget_override=override_of(params.budget_override),
+            permission=window.permission(caller, allowed=False),
         )
 
     return await window.run_turn(caller, start, wait=waits(caller, params.wait))
