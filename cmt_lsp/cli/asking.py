@@ -22,6 +22,9 @@ def _ask(options: Namespace) -> int:
             images=tuple(options.image),
             shots=tuple(Shot(what, options.delay) for what in options.shots),
             session=options.session,
+            pin=tuple(options.pin),
+            unpin=tuple(options.unpin),
+            dry_run=options.dry_run,
             model=options.model,
             max_tokens=options.max_tokens,
             effort=options.effort,
@@ -88,6 +91,15 @@ def add_ask(commands: _SubParsersAction[ArgumentParser]) -> None:
     )
     ask.add_argument("--no-picture", action="store_true", help="do not draw the pictures on the terminal")
     ask.add_argument("--session", metavar="NAME", help="go on in this session of the folder, or begin it")
+    ask.add_argument(
+        "--pin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="send it with every question of the session",
+    )
+    ask.add_argument("--unpin", action="append", default=[], metavar="FILE", help="send it no more")
+    ask.add_argument("--dry-run", action="store_true", help="show each block and its price, and send nothing")
     ask.add_argument("--model", metavar="M")
     ask.add_argument("--max-tokens", type=positive, metavar="N", help="longest answer")
     ask.add_argument("--effort", metavar="E", help="how hard the model thinks: low, medium, high, ...")

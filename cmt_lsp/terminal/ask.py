@@ -17,6 +17,7 @@ from cmt_lsp.terminal.images import draw, inspect, line
 from cmt_lsp.terminal.interrupt import EXIT_CODE
 from cmt_lsp.terminal.outcome import exit_code
 from cmt_lsp.terminal.picture.protocol import terminal_protocol
+from cmt_lsp.terminal.preview import show_preview
 from cmt_lsp.terminal.question import FilePart, Question, place, prepare
 from cmt_lsp.terminal.render import StatusLine, Wait, clean, say_note, summary, waiting, wants_colour
 from cmt_lsp.terminal.shots import WHAT_TO_DO, take
@@ -63,6 +64,12 @@ class _Asking:
         async with open_window(Path.cwd(), command=command, tell=self._tell, asks=True) as window:
             await self._show_images(params, window)
             placed = await self._with_shots(await place(self._question, params, parts, window), window)
+            if self._question.dry_run:
+                self._status.clear()
+                question = self._question
+                return await show_preview(
+                    window, placed, as_json=question.as_json, no_color=question.no_color
+                )
             with self._stoppable.turns_in(window):
                 result = await window.chat(placed, self._show)
             return self._finish(result)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.pins import change_pins, check_pins
+from cmt_lsp.terminal.render import say_note
 from cmt_lsp.terminal.shots import Shot, check_new
 from cmt_lsp.terminal.window import Window, read_document
 
@@ -28,6 +30,11 @@ class Question:
     save_shots: str | None = None
     """The file to keep the picture in."""
     session: str | None = None
+    pin: tuple[str, ...] = ()
+    unpin: tuple[str, ...] = ()
+    """Files to pin to the session before it is asked, and what to unpin."""
+    dry_run: bool = False
+    """Show what would be sent and what it would cost, and send nothing."""
     model: str | None = None
     max_tokens: int | None = None
     effort: str | None = None
@@ -70,6 +77,7 @@ def prepare(question: Question) -> tuple[dict[str, Any], list[FilePart]]:
             "There is no question.", hint='Try `cmt-lsp ask "What does this do?" --file PATH`.'
         )
     check_new(question.save_shots)
+    check_pins(question.pin, question.unpin, question.session, dry_run=question.dry_run)
     params: dict[str, Any] = {"text": prompt, "model": question.model, "effort": question.effort}
     params["maxTokens"] = question.max_tokens
     params["budgetOverride"] = question.over_budget
@@ -105,11 +113,19 @@ def existing_file(name: str) -> Path:
 async def place(
     question: Question, params: dict[str, Any], parts: Sequence[FilePart], window: Window
 ) -> dict[str, Any]:
-    """The params with the files, opened in the server, and with the session that is named, made where there is none."""
+    """The params with the files, opened in the server, and with the session that is named, made where there is none.
+
+    Pins are changed on the way. A dry run makes no session.
+    """
     placed = dict(params)
     if parts:
         uris = [window.open_document(part.path, part.text) for part in parts]
         placed["context"] = [part.context_item(uri) for part, uri in zip(parts, uris, strict=True)]
-    if question.session is not None:
-        placed["sessionId"] = (await window.named_session(question.session, question.model))["id"]
+    if question.session is not None and question.dry_run:
+        if (found := await window.find_session(question.session)) is not None:
+            placed["sessionId"] = found["id"]
+    elif question.session is not None:
+        session = await window.named_session(question.session, question.model)
+        placed["sessionId"] = session["id"]
+        await change_pins(session, question.pin, question.unpin, window, say_note)
     return placed

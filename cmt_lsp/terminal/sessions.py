@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cmt_lsp.terminal.connection import TroubleError
+from cmt_lsp.terminal.pins import pin_lines, pin_summary
 from cmt_lsp.terminal.render import clean, one_line, summary, tokens
 from cmt_lsp.terminal.tables import console, run_in_window, table
 from cmt_lsp.terminal.window import Window
 
+ROOM_FOR_PINS = 100  # columns; below, `sessions show` tells what is pinned
 SHORT_ID = 8  # characters of an id that a terminal shows, and the fewest that name a session
 
 
@@ -33,7 +35,9 @@ def _print_sessions(sessions: Sequence[Mapping[str, Any]], *, everywhere: bool, 
     if not sessions:
         sys.stderr.write('No session yet. `cmt-lsp ask "..." --session NAME` begins one.\n')
         return
-    extra = ["folder"] if everywhere else []
+    screen = console(no_color=no_color)
+    pinned = screen.width >= ROOM_FOR_PINS and any(session.get("pinned") for session in sessions)
+    extra = [*(["pinned"] if pinned else []), *(["folder"] if everywhere else [])]
     made = table("=id", "name", "model", ">turns", ">in", ">out", ">cached", ">cost", "=last used", *extra)
     for session in sessions:
         usage, cost = session["usage"], session["cost"]
@@ -42,9 +46,10 @@ def _print_sessions(sessions: Sequence[Mapping[str, Any]], *, everywhere: bool, 
         row += [session["name"], session["model"], session["turns"]]
         row += [tokens(usage[name]) for name in ("totalInputTokens", "outputTokens", "cacheReadInputTokens")]
         row += [cost["display"], _when(str(session["updatedAt"]))]
+        row += [pin_summary(session)] if pinned else []
         row += [session.get("workspace", "")] if everywhere else []
         made.add_row(*(one_line(cell) for cell in row))
-    console(no_color=no_color).print(made)
+    screen.print(made)
 
 
 def _when(moment: str) -> str:
@@ -63,6 +68,8 @@ def show_session(which: str, command: Sequence[str] | None = None) -> int:
         session = await find_session(window, which)
         found = await window.ask("cmt/session/get", {"sessionId": session["id"]})
         sys.stdout.write(f"# {one_line(session['name'])} ({one_line(session['id'])})\n")
+        for line in pin_lines(found["session"]):
+            sys.stdout.write(f"pinned: {line}\n")
         for turn in found.get("turns", []):
             sys.stdout.write(f"\n> {clean(turn['prompt']).replace(chr(10), chr(10) + '> ')}\n\n")
             sys.stdout.write(f"{clean(turn['text']).rstrip()}\n\n({summary(turn)})\n")

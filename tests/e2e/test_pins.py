@@ -72,7 +72,7 @@ def test_a_changed_file_is_read_anew_and_the_loss_is_told_once(shared_window: Sh
     told = editor.chat("two", sessionId=session)
     (notice,) = [line for line in told["notices"] if "a.py" in line]
     assert "changed since it was last sent" in notice
-    assert "cached tokens behind it are lost" in notice
+    assert "cached tokens are lost" in notice
     assert "costs $0." in notice
     assert "changed = 1" in sent(sim)[0][0]
     assert "a.py" not in str(editor.chat("three", sessionId=session).get("notices"))

@@ -44,7 +44,7 @@ def _price(lost: int, prompt: PlannedPrompt, model: Model | None) -> str:
     row = price_in_force(model.id, datetime.fromtimestamp(prompt.planned_at, UTC), lost) if model else None
     if not lost:
         return "; no cache is lost by it"
-    told = f", so that {lost:,} cached tokens behind it are lost"
+    told = f", so that {lost:,} cached tokens are lost"
     if row is None:
         return told
     writing = {None: row.input, "5m": row.write_5m, "1h": row.write_1h}[prompt.lifetime]
