@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import math
 import os
 import random
 import struct
@@ -27,6 +28,7 @@ from cmt_lsp.api.errors import BadImageError
 from cmt_lsp.api.vision import child
 from cmt_lsp.api.vision.container import inspect_image
 from cmt_lsp.api.vision_handler import ImageContent, Tier, VisionHandler, image_tokens, scaled_size
+from cmt_lsp.simulator.tokens import count_image
 
 SECRET = b"52.5200 N 13.4050 E"
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -91,6 +93,10 @@ def tagged_images() -> dict[str, bytes]:
     return {
         "jpeg exif": picture("JPEG", exif=exif()),
         "jpeg comment": picture("JPEG", comment=SECRET),
+        "jpeg colour profile": picture("JPEG", icc_profile=SECRET * 10),
+        "png colour profile in the clear": first + png_chunk(b"iCCP", SECRET) + rest,
+        "webp colour profile": picture("WEBP", icc_profile=SECRET * 10),
+        "jpeg between two segments": plain[:20] + SECRET + plain[20:],
         "jpeg xmp": picture("JPEG", xmp=SECRET),
         "jpeg iptc": plain[:2] + app13 + plain[2:],
         "jpeg thumbnail": b"\xff\xd8\xff\xe0"
@@ -130,6 +136,54 @@ def test_metadata_and_hidden_data_never_leave(tagged: str) -> None:
     assert facts is not None
     assert facts.clean
     assert not Image.open(io.BytesIO(sent(image))).getexif()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_metadata_go_without_a_touch_to_the_pixels(kind: str) -> None:
+    """A photo is not compressed a second time for its tags, nor a screenshot packed again for its profile."""
+    plain, tagged = noise(kind, (300, 200)), noise(kind, (300, 200), icc_profile=SECRET, exif=exif())
+    image = VisionHandler().load_image_from_bytes(tagged)
+    assert (sent(image) == plain, image.changes) == (True, ("metadata removed",))
+
+
+def test_a_progressive_photo_keeps_all_its_scans() -> None:
+    plain = noise("JPEG", (300, 200), progressive=True)
+    image = VisionHandler().load_image_from_bytes(noise("JPEG", (300, 200), progressive=True, exif=exif()))
+    assert sent(image) == plain
+    assert Image.open(io.BytesIO(plain)).tobytes() == Image.open(io.BytesIO(sent(image))).tobytes()
+
+
+def test_a_photo_as_png_becomes_jpeg_and_a_screenshot_stays_exact() -> None:
+    """By how their pixels compress, and only where they must be written anew."""
+    photo = Image.effect_noise((3000, 1000), 60).convert("RGB")
+    screen = Image.new("RGB", (3000, 1000), "white")
+    for n in range(200):
+        screen.paste((n, 0, 99), (n * 15, n * 5, n * 15 + 9, n * 5 + 20))
+    for shown, kind in ((photo, "image/jpeg"), (screen, "image/png")):
+        out = io.BytesIO()
+        shown.save(out, "PNG")
+        image = VisionHandler().load_image_from_bytes(out.getvalue())
+        assert image.media_type == kind
+        assert ("written as JPEG of quality 90" in image.changes) is (kind == "image/jpeg")
+
+
+async def test_beside_many_images_each_is_smaller() -> None:
+    """The endpoint refuses a whole request for one side over 2000 pixels beside more than 20 images."""
+    handler, data = VisionHandler(), picture("PNG", (2400, 100))
+    assert (await handler.load_image_from_bytes_async(data, beside=19)).width == 2400
+    assert (await handler.load_image_from_bytes_async(data, beside=20)).width == 2000
+
+
+@pytest.mark.parametrize("text", ["data:image/png;base64,{}", "data:;base64,{}", "DATA:image/gif;BASE64,{}"])
+def test_a_data_uri_is_its_bytes(text: str) -> None:
+    image = VisionHandler().load_image(text.format(base64.b64encode(picture("PNG")).decode()))
+    assert (sent(image), image.media_type, image.name) == (picture("PNG"), "image/png", "image")
+
+
+def test_a_data_uri_of_nothing_is_refused() -> None:
+    for text in ("data:image/png;base64,", "data:image/png;base64,%%", "data:text/plain,hello"):
+        with pytest.raises(BadImageError):
+            VisionHandler().load_image(text)
 
 
 def test_a_turned_photo_comes_out_upright() -> None:
@@ -560,6 +614,26 @@ def test_what_the_endpoint_would_refuse_together_is_refused_here() -> None:
             build("x", images)
 
 
+def test_a_model_brings_its_own_limits() -> None:
+    """Its tier, and 100 images for a small context window or 600; a stranger is taken for the best, with 100."""
+    small = ImageContent("base64", "image/png", "A" * 1000, 100, 100)
+    assert (
+        len(VisionHandler.for_model("claude-opus-5-5").build_vision_message("", [small] * 600)["content"])
+        == 600
+    )
+    for model, most in (("claude-opus-5-5", 600), ("claude-haiku-4-5", 100), ("nobody-knows", 100)):
+        with pytest.raises(BadImageError, match=f"send at most {most}"):
+            VisionHandler.for_model(model).build_vision_message("", [small] * (most + 1))
+    assert (
+        VisionHandler.for_model("claude-haiku-4-5").load_image_from_bytes(picture("PNG", (2000, 10))).width
+        == 1568
+    )
+    assert (
+        VisionHandler.for_model("nobody-knows").load_image_from_bytes(picture("PNG", (2000, 10))).width
+        == 2000
+    )
+
+
 def test_image_bytes_are_not_in_the_repr() -> None:
     image = VisionHandler().load_image_from_bytes(picture("PNG"))
     assert image.data not in repr(image)
@@ -578,6 +652,21 @@ def test_image_bytes_are_not_in_the_repr() -> None:
 )
 def test_tokens_are_patches_of_28_pixels(tokens: int, width: int, height: int, tier: Tier) -> None:
     assert image_tokens(width, height, tier) == tokens
+
+
+@pytest.mark.parametrize("tier", ["standard", "high"])
+def test_tokens_are_those_of_the_published_formula(tier: Tier) -> None:
+    """For 1,000 sizes: the formula written out here, and the simulator's own, which found its way by itself."""
+    edge, cap = {"standard": (1568, 1568), "high": (2576, 4784)}[tier]
+    rng = random.Random(28)
+    for _ in range(1000):
+        width, height = (round(10 ** rng.uniform(0, 4.2)) for _ in range(2))
+        scale = min(1.0, edge / max(width, height))
+        seen = max(1, round(width * scale)), max(1, round(height * scale))
+        tokens = image_tokens(width, height, tier)
+        assert tokens == count_image(width, height, tier)
+        plain = math.ceil(seen[0] / 28) * math.ceil(seen[1] / 28)
+        assert tokens == plain if plain <= cap else 0.9 * cap < tokens <= cap
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

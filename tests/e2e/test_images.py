@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from cmt_lsp.simulator import Fault
 
 from .conftest import Shared
 
@@ -56,11 +59,18 @@ def test_an_image_by_path_is_sent_before_the_question(kind: str, window: Shared,
 
 
 def test_an_image_by_data_is_the_same_as_by_path(window: Shared, tmp_path: Path) -> None:
-    """Base64 in the request, a path, and a file URI: the same bytes leave."""
+    """Base64 in the request, a data URI, a path, and a file URI: the same bytes leave."""
     (tmp_path / "a b.png").write_bytes(picture())
     data = base64.b64encode(picture()).decode()
     digests = set()
-    for image in ({"data": data, "mediaType": "image/png"}, {"path": str(tmp_path / "a b.png")}, {"path": (tmp_path / "a b.png").as_uri()}):  # fmt: skip
+    path = tmp_path / "a b.png"
+    ways = (
+        {"data": data},
+        {"data": f"data:image/png;base64,{data}"},
+        {"path": str(path)},
+        {"path": path.as_uri()},
+    )
+    for image in ways:
         window.editor.chat("x", images=[image], sessionId=window.editor.session())
         digests.add(hashlib.sha256(sent_image(window)["data"].encode()).hexdigest())
     assert len(digests) == 1
@@ -164,3 +174,71 @@ def test_an_image_stays_in_the_conversation(window: Shared, tmp_path: Path) -> N
     first = window.sim.requests[-1].body["messages"][0]["content"]
     assert [block["type"] for block in first] == ["image", "text"]
     assert window.editor.turns(session)[0]["attachments"] == ["image/png"]
+
+
+def test_several_images_go_in_their_order(window: Shared, tmp_path: Path) -> None:
+    """By their sizes, whichever is decoded first; all of them before the words."""
+    sizes = [(900, 700), (10, 10), (500, 400), (20, 20), (600, 30)]
+    images = []
+    for number, size in enumerate(sizes):
+        (tmp_path / f"{number}.png").write_bytes(picture(size=size))
+        images.append({"path": str(tmp_path / f"{number}.png")})
+    window.editor.chat("x", images=images)
+    content = window.sim.requests[-1].body["messages"][-1]["content"]
+    assert [block["type"] for block in content] == ["image"] * 5 + ["text"]
+    sent = [Image.open(io.BytesIO(base64.b64decode(block["source"]["data"]))).size for block in content[:5]]
+    assert sent == sizes
+
+
+def test_one_bad_image_among_good_ones_stops_them_all(window: Shared, tmp_path: Path) -> None:
+    """And is named."""
+    (tmp_path / "good.png").write_bytes(picture())
+    (tmp_path / "bad.png").write_bytes(b"BM no")
+    images = [{"path": str(tmp_path / f"{name}.png")} for name in ("good", "bad", "good")]
+    sent = len(window.sim.requests)
+    error = window.editor.refused("cmt/chat", {"text": "x", "images": images})
+    assert (error["data"]["kind"], "bad.png is in BMP format" in error["message"]) == ("bad_image", True)
+    assert len(window.sim.requests) == sent
+
+
+def test_among_many_images_none_is_so_large_that_the_endpoint_refuses_the_conversation(
+    window: Shared, tmp_path: Path
+) -> None:
+    """More than 20 in one question are made smaller; a large one from before keeps the twenty-first out."""
+    (tmp_path / "wide.png").write_bytes(picture(size=(2400, 30)))
+    (tmp_path / "small.png").write_bytes(picture())
+    wide, small = ({"path": str(tmp_path / f"{name}.png")} for name in ("wide", "small"))
+    window.editor.chat("x", images=[wide] + [small] * 20, sessionId=window.editor.session())
+    data = base64.b64decode(sent_image(window)["data"])
+    assert Image.open(io.BytesIO(data)).size == (2000, 25)
+    session = window.editor.session()
+    window.editor.chat("x", images=[wide], sessionId=session)
+    error = window.editor.refused("cmt/chat", {"text": "y", "images": [small] * 20, "sessionId": session})
+    assert (error["data"]["kind"], "start a new session" in error["message"]) == ("bad_image", True)
+    assert window.editor.chat("y", images=[small] * 19, sessionId=session)["stopReason"] == "end_turn"
+
+
+def test_an_image_that_the_endpoint_refuses_leaves_the_session_as_it_was(
+    window: Shared, tmp_path: Path
+) -> None:
+    """The error says what size works and which image is meant; the next question carries nothing of it."""
+    (tmp_path / "shot.png").write_bytes(picture())
+    session = window.editor.session()
+    window.editor.chat("before", sessionId=session)
+    before = window.editor.result("cmt/session/get", {"sessionId": session})
+    details = {
+        "error_code": "image_dimensions_too_large", "max_side_length_pixels": 1000, "paths": ["messages.2.content.0"],
+    }  # fmt: skip
+    refusal = {
+        "type": "invalid_request_error",
+        "message": "image dimensions exceed the maximum",
+        "details": details,
+    }
+    window.sim.fail_next(Fault.status(400, body=json.dumps({"type": "error", "error": refusal}).encode()))
+    params = {"text": "x", "images": [{"path": str(tmp_path / "shot.png")}], "sessionId": session}
+    error = window.editor.refused("cmt/chat", params)
+    assert error["data"]["kind"] == "bad_image"
+    assert "at most 1000 pixels on a side (messages.2.content.0)" in error["data"]["hint"]
+    assert window.editor.result("cmt/session/get", {"sessionId": session}) == before
+    assert window.editor.chat("after", sessionId=session)["stopReason"] == "end_turn"
+    assert "base64" not in str(window.sim.requests[-1].body)

@@ -74,6 +74,7 @@ def _prepare(data: bytes, *, tier: Any, longest_edge: int, thumbnail: int) -> tu
         return ({"error": "damaged"},)
     if facts.width * facts.height > MAX_PIXELS:
         return ({"error": "pixels", "size": [facts.width, facts.height]},)
+    data = _without_asides(data, facts)
     picture = _opened(data, facts, MAX_PIXELS)
     size = scaled_size(*picture.size, tier, longest_edge)
     kept = _kept(data, facts, picture) if picture.size == size and not facts.animated else None
@@ -86,6 +87,15 @@ def _prepare(data: bytes, *, tier: Any, longest_edge: int, thumbnail: int) -> tu
     original = [facts.media_type, facts.width, facts.height, facts.clean, facts.animated]
     small = _thumbnail(picture, thumbnail) if thumbnail else b""
     return {"original": original, "done": done, "sent": len(sent)}, sent, small
+
+
+def _without_asides(data: bytes, facts: ImageFacts) -> bytes:
+    """A PNG's bare pixels, so that no text or profile of it is even unpacked; how to turn a picture is never lost."""
+    from cmt_lsp.api.vision.container import stripped
+
+    if facts.clean or facts.media_type != "image/png" or b"eXIf" in data:
+        return data
+    return stripped(data) or data
 
 
 def _opened(data: bytes, facts: ImageFacts, max_pixels: int) -> Image:
