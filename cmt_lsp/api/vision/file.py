@@ -122,7 +122,10 @@ def short_name(name: str) -> str:
 
 
 def _path_of_uri(uri: str) -> str:
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:  # the standard library's parser refuses some brackets
+        raise BadImageError(f"{short_name(uri)} is no path: give the path of a local file") from error
     if parts.scheme.lower() != "file":
         raise BadImageError("an image at a URL is not fetched: save it and give the path of the file")
     if parts.netloc not in {"", "localhost"}:
