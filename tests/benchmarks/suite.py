@@ -13,6 +13,7 @@ from . import (
     ledger_size,
     many_streams,
     memory,
+    pictures,
     round_trip,
     start,
 )
@@ -46,6 +47,7 @@ SUITE = (
     _benchmark("many", "Many streams", many_streams),
     _benchmark("memory", "Memory", memory),
     _benchmark("trip", "Round trip", round_trip),
+    _benchmark("pictures", "Pictures", pictures),
     _benchmark("ledger", "Ledger", ledger_size),
     _benchmark("cache", "Cost of input with the prompt cache", cache_cost),
 )
