@@ -16,21 +16,6 @@ from .editor import CANARY, Editor, find_canary, wait_until
 MakeEditor = Callable[..., Editor]
 
 
-FIGURES = pytest.StashKey[dict[str, str]]()
-
-
-@pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
-    """Note a measured figure for the end of the report."""
-    return pytestconfig.stash.setdefault(FIGURES, {}).__setitem__
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for name, value in config.stash.get(FIGURES, {}).items():
-        terminalreporter.write_line(f"{name}: {value}")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def no_key_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """After the last test: the key is in no file that any test of the run wrote, state and logs above all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import stat
 import sys
 import threading
 import time
@@ -284,7 +285,8 @@ def pipe_is_full(editor: Editor) -> bool:
 
 def find_canary(folder: Path, needle: bytes = CANARY.encode()) -> list[str]:
     """The files under a folder that hold the key."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    paths = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    files = (path for path in paths if stat.S_ISREG(path.lstat().st_mode))
     return [str(path) for path in files if needle in path.read_bytes()]
 
 
