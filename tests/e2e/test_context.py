@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +102,79 @@ def test_a_selection_of_edited_text_is_cut_in_the_units_of_the_editor(
     assert fenced(second[0]) == "second line\r\nthird 🚀\n"
     whole = asks(shared, [{"kind": "file", "uri": uri}])
     assert fenced(whole[0]) == TEXT.replace("😀", "😀👍🏽")
+
+
+HARD = ["a", "\u00e9", "e\u0301", "\N{GRINNING FACE}", "\N{THUMBS UP SIGN}\U0001f3fd", "\n", "\r\n", "\r", "\f", "\u2028",
+        "\x85", "\t", " ", "\u05d0", "\x0b"]  # fmt: skip
+"""Of one to four bytes, one and two units, alone and combined; what ends a line, and what only seems to."""
+
+
+def hard_text(dice: random.Random) -> str:
+    """Lines of hard characters, with or without an end; now and then no text at all."""
+    return "".join(dice.choice(HARD) for _ in range(dice.choice((0, 1, 5, 30))))
+
+
+def plain_lines(text: str) -> list[str]:
+    """The lines without their ends as the protocol has them, one more after a final end."""
+    return re.split("\r\n|\r|\n", text)
+
+
+def plain_offset(text: str, line: int, character: int, encoding: str) -> int:
+    """A position as an offset, told by plain strings: past the line its end, past the text its end."""
+    ends = [match.end() for match in re.finditer("\r\n|\r|\n", text)]
+    starts, lines = [0, *ends], plain_lines(text)
+    if line >= len(lines):
+        return len(text)
+    taken = 0
+    for index, sign in enumerate(lines[line]):
+        if taken >= character:
+            return starts[line] + index
+        taken += UNITS[encoding](sign)
+    return starts[line] + len(lines[line])
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("encoding", UNITS)
+def test_every_position_means_what_plain_strings_say(
+    encoding: str, make_editor: MakeEditor, campaign_size: Callable[[int, int], int]
+) -> None:
+    """Random hard texts and positions: what is previewed is the slice, and what cannot be is refused with its place."""
+    editor = make_editor()
+    editor.open(NOTIFIED | {"general": {"positionEncodings": [encoding]}})
+    dice = random.Random(encoding)
+    for number in range(campaign_size(12, 200)):
+        text, uri = hard_text(dice), f"untitled:hard-{number}"
+        open_document(editor, uri, text, "plaintext", number)
+        count = len(plain_lines(text))
+        items, wanted = [], []
+        for _ in range(8):
+            places = [
+                (
+                    dice.choice((dice.randrange(count), dice.randrange(count + 2), 10**12)),
+                    dice.choice((0, 1, 2, 3, 7, 10**15)),
+                )
+                for _ in range(2)
+            ]
+            start, end = places if dice.random() < 0.1 else sorted(places)
+            if dice.random() < 0.1:
+                start = (start[0], -dice.randrange(1, 9))
+            items.append(selection(uri, start, end))
+            refused = start > end or min(*start, *end) < 0 or start[0] >= count
+            wanted.append(
+                None if refused else text[slice(*(plain_offset(text, *at, encoding) for at in (start, end)))]
+            )
+        # A whole document goes along, so that the question is not refused where every selection is.
+        context = [{"kind": "text", "title": "note", "text": "x"}, *items]
+        shown = editor.result("cmt/preview", {"text": "q", "context": context})
+        blocks = [block["text"] for block in shown["blocks"] if block["kind"] == "selection"]
+        told = re.findall(r"Left out: \$\.context\[(\d+)\]", " ".join(shown.get("notices", [])))
+        assert [int(index) - 1 for index in told] == [i for i, one in enumerate(wanted) if one is None]
+        expected = [one for one in wanted if one is not None]
+        inside = [fenced(block) for block in blocks]
+        for one in inside:
+            assert any(one in (want, want + "\n") for want in expected)
+        for want in expected:
+            assert any(one in (want, want + "\n") for one in inside)
 
 
 def test_a_selection_says_where_it_is_from(window: Shared, workspace: Path) -> None:
@@ -246,3 +323,108 @@ def test_a_preview_changes_nothing(window: Shared) -> None:
     before = window.editor.result("cmt/session/list", {"scope": "all"})
     window.editor.result("cmt/preview", {"text": "just looking"})
     assert window.editor.result("cmt/session/list", {"scope": "all"}) == before
+
+
+def test_a_selection_names_what_encloses_it_its_version_and_unsaved_edits(
+    window: Shared, workspace: Path
+) -> None:
+    """Told by the server for an open document; what the editor says of the symbol wins."""
+    path = workspace / "shop.py"
+    text = "class Shop:\n    def name(self):\n        return 1\n"
+    path.write_text(text)
+    uri = path.as_uri()
+    open_document(window.editor, uri, text, version=7)
+    inside = selection(uri, (2, 0), (3, 0))
+    assert asks(window, [inside])[0].split("\n")[0] == (
+        "Selection from shop.py, lines 3 to 3 in Shop.name (python), document version 7"
+    )
+    change = {
+        "range": {"start": {"line": 2, "character": 15}, "end": {"line": 2, "character": 16}},
+        "text": "2",
+    }
+    document = {"uri": uri, "version": 8}
+    window.editor.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
+    edited = asks(window, [inside])[0]
+    assert edited.split("\n")[0].endswith("with unsaved changes, document version 8")
+    assert fenced(edited) == "        return 2\n"
+    assert " in Mine (" in asks(window, [inside | {"symbol": "Mine"}])[0]
+
+
+def test_text_that_differs_from_the_synced_copy_says_so(window: Shared, workspace: Path) -> None:
+    """In the block and to the person; the editor's text is sent, and no symbol is guessed for it."""
+    uri = (workspace / "differs.py").as_uri()
+    open_document(window.editor, uri, "def f():\n    return 1\n", version=3)
+    for version, words in ((3, "the synced copy of this version"), (2, "the open document is at version 3")):
+        item = selection(uri, (0, 0), (2, 0), text="def g():\n    return 2\n", version=version)
+        told = window.editor.chat("x", context=[item])
+        block = blocks_sent(window.sim)[0]["text"]
+        assert words in block.split("\n")[0]
+        assert " in " not in block.split("\n")[0].replace(" in Mine", "").split("(python)")[0]
+        assert "return 2" in block
+        assert any(words in notice for notice in told["notices"])
+    same = selection(uri, (0, 0), (2, 0), text="def f():\r\n    return 1\r\n", version=3)
+    assert " in f (python), document version 3" in asks(window, [same])[0].split("\n")[0]
+
+
+def test_diagnostics_of_a_range_are_those_that_touch_it_with_their_code(
+    window: Shared, workspace: Path
+) -> None:
+    uri = (workspace / "found.py").as_uri()
+    open_document(window.editor, uri, "import os\nx = 1\ny = z\n")
+
+    def found(line: int, message: str) -> dict[str, Any]:
+        places = {"start": {"line": line, "character": 0}, "end": {"line": line, "character": 3}}
+        return {"message": message, "range": places, "severity": 1}
+
+    item = {
+        "kind": "diagnostics",
+        "uri": uri,
+        "items": [found(0, "unused"), found(2, "undefined"), {"message": "all"}],
+    }
+    near = {"start": {"line": 2, "character": 3}, "end": {"line": 2, "character": 5}}
+    block = asks(window, [item | {"range": near}])[0]
+    assert block.split("\n")[0] == "Diagnostics of found.py, lines 3 to 3"
+    assert fenced(block) == "line 3: error: undefined\n      3 | y = z\n"
+    assert fenced(asks(window, [item])[0]).count(" | ") == 2
+    far = {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 1}}
+    error = window.editor.refused("cmt/chat", {"text": "x", "context": [item | {"range": far}]})
+    assert "none of the 3 problems touches range" in error["message"]
+
+
+def test_what_cannot_be_attached_is_named_and_the_rest_is_sent(window: Shared, workspace: Path) -> None:
+    """With its index, its name, why, and what would work; where nothing is left, the question is refused."""
+    (workspace / "there.txt").write_text("there\n")
+    gone = {"kind": "file", "uri": (workspace / "gone.txt").as_uri()}
+    there = {"kind": "file", "uri": (workspace / "there.txt").as_uri()}
+    backwards = selection(there["uri"], (0, 3), (0, 1))
+    told = window.editor.chat("x", context=[gone, there, backwards])
+    assert [block["text"].split("\n")[0] for block in blocks_sent(window.sim)] == ["File there.txt", "x"]
+    first, second = told["notices"]
+    assert first.startswith("Left out: $.context[0] (gone.txt): ")
+    assert second.startswith("Left out: $.context[2].range (there.txt): ends before it starts; ")
+    error = window.editor.refused("cmt/chat", {"text": "x", "context": [gone, backwards]})
+    assert "$.context[0] (gone.txt)" in error["message"]
+    assert "$.context[1].range (there.txt)" in error["message"]
+
+
+def test_terminal_output_is_sent_without_its_escape_sequences(window: Shared) -> None:
+    """Colours, titles, links and overwritten progress; text without escapes stays as it is."""
+    text = "\x1b]0;title\x07\x1b[1;31merror\x1b[0m: bad\n10%\r50%\r100%\r\n\x1b]8;;http://x\x1b\\\\link\x1b]8;;\x1b\\\\\n"
+    text = text.replace("\\\\", "\\")
+    note = {"kind": "text", "title": "Terminal", "text": text}
+    assert fenced(asks(window, [note])[0]) == "error: bad\n100%\r\nlink\n"
+    plain = {"kind": "text", "title": "git diff", "text": "-a\rb\n+c\n"}
+    assert fenced(asks(window, [plain])[0]) == "-a\rb\n+c\n"
+
+
+def test_the_example_of_the_documentation_is_what_is_sent(window: Shared, workspace: Path) -> None:
+    """The block in docs/context.md, mark and all."""
+    path = workspace / "src" / "store.py"
+    path.parent.mkdir()
+    text = "class Store:\n    def open(self) -> None:\n        self.file = open(self.path)\n"
+    path.write_text(text)
+    open_document(window.editor, path.as_uri(), text, version=12)
+    block = asks(window, [selection(path.as_uri(), (1, 0), (3, 0))])[0]
+    page = (Path(__file__).parents[2] / "docs" / "context.md").read_text()
+    assert f"```\n{block}\n```" in page, block
+    assert json.dumps(block)

@@ -30,7 +30,10 @@ def file(path: Path) -> dict[str, Any]:
 
 def sent(sim: Simulator) -> list[list[str]]:
     """The texts of each message of the newest request."""
-    return [[block.get("text", "") for block in message["content"]] for message in sim.requests[-1].body["messages"]]
+    return [
+        [block.get("text", "") for block in message["content"]]
+        for message in sim.requests[-1].body["messages"]
+    ]
 
 
 def states(session: dict[str, Any]) -> list[tuple[str, str]]:
@@ -148,6 +151,9 @@ def test_what_is_pinned_and_attached_is_sent_once(shared_window: Shared, folder:
     editor, sim = shared_window.editor, shared_window.sim
     (folder / "a.py").write_text("x = 1\n")
     session = editor.session(pinned=[file(folder / "a.py")])
+    uri = (folder / "a.py").as_uri()
+    document = {"uri": uri, "languageId": "python", "version": 1, "text": "x = 1\n"}
+    editor.notify("textDocument/didOpen", {"textDocument": document})
     params = {"text": "one", "context": [file(folder / "a.py")], "sessionId": session}
     shown = editor.result("cmt/preview", params)
     told = editor.chat(**params)

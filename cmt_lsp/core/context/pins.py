@@ -173,12 +173,17 @@ def pinned_now(
 
 def beside_pinned(blocks: Sequence[Block], pinned: Pinned) -> tuple[tuple[Block, ...], tuple[str, ...]]:
     """What of the attached blocks is not pinned just as it is, and a sentence for each that is."""
-    there = {block.text for block in pinned.blocks}
-    twice = [block for block in blocks if block.text in there]
+    there = {_inside(block) for block in pinned.blocks}
+    twice = [block for block in blocks if _inside(block) in there]
     return (
-        tuple(block for block in blocks if block.text not in there),
+        tuple(block for block in blocks if _inside(block) not in there),
         tuple(f"{one_line(block.origin)} is pinned and goes along anyway: sent once." for block in twice),
     )
+
+
+def _inside(block: Block) -> tuple[str, str]:
+    """Where a block is from and what stands in its fence; the title may know more of an open document."""
+    return block.origin, block.text.partition("\n")[2]
 
 
 def title_of(pin: Pin) -> str:

@@ -26,6 +26,7 @@ _CODE_LINES = 5
 """Lines of code beside one finding."""
 _CODE_WIDTH = 300
 _SYMBOL_LENGTH = 200
+_FURTHEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,13 @@ def _selected(chosen: wire.Range, document: OpenDocument, *, given: bool) -> str
             f"range starts at line {chosen.start.line + 1} of a document with {_last_line(document) + 1} lines; "
             "select again."
         )
-    first = document.offset_at_position(types.Position(chosen.start.line, chosen.start.character))
-    last = document.offset_at_position(types.Position(chosen.end.line, chosen.end.character))
+    first, last = (document.offset_at_position(_position(place)) for place in (chosen.start, chosen.end))
     return document.source[first:last]
+
+
+def _position(place: wire.Position) -> types.Position:
+    """No further than LSP's numbers go: editors select to the end with the largest number they know."""
+    return types.Position(min(place.line, _FURTHEST), min(place.character, _FURTHEST))
 
 
 def _last_line(document: OpenDocument) -> int:
