@@ -24,9 +24,9 @@ def left_behind(tmp_path: Path) -> Callable[[], list[str]]:
     return lambda: [str(path) for path in place.rglob("*")]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def x_display() -> Iterator[XDisplay]:
-    """One X server for all."""
+    """One X server for a module, gone after it: other tests count this process's children."""
     with XDisplay() as display:
         yield display
 
