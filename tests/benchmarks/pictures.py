@@ -74,7 +74,7 @@ def screenshot(*, small: bool) -> bytes:
     """Windows of text, with a photo in one of them, as a PNG of up to 20 MB."""
     import PIL.Image
 
-    width, height = (3000, 1500) if small else (6340, 3560)
+    width, height = (2700, 300) if small else (6340, 3560)
     picture = _text(width, height)
     busy = PIL.Image.effect_noise((width // 2, height // 2), 90)
     picture.paste(
@@ -113,7 +113,7 @@ def photo(*, small: bool) -> bytes:
     """A camera's JPEG, with its tags."""
     import PIL.Image
 
-    width, height = (3000, 2000) if small else (6000, 4000)
+    width, height = (2700, 300) if small else (6000, 4000)
     tags = PIL.Image.Exif()
     tags[0x010E] = "somewhere"
     grey = PIL.Image.effect_noise((width, height), 40)
