@@ -44,7 +44,7 @@ def found_with(environ: dict[str, str], *tools: str) -> Desktop:
 async def take(wish: Wish, environ: dict[str, str], tool: str) -> Picture:
     desktop = found_with(environ, tool)
     return await take_picture(
-        wish, desktop, tool_environment(environ), Path(environ["CMT_STATE_DIR"]), choosing_seconds=10
+        wish, desktop, tool_environment(environ), Path(environ["CMT_STATE_DIR"]), choosing_seconds=30
     )
 
 

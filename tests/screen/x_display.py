@@ -50,7 +50,7 @@ class XClient:
     def __init__(self, display: XDisplay) -> None:
         """Connects."""
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(10)
+        self._socket.settimeout(25)
         self._socket.connect(f"/tmp/.X11-unix/X{display.number}")
         self._socket.sendall(struct.pack("<BxHHHHxx", ord("l"), 11, 0, 0, 0))
         status, length = struct.unpack("<B5xH", self._read(8))
@@ -90,7 +90,7 @@ class XClient:
         """Let it go."""
         self._fake(_RELEASE, 1, 0, 0)
 
-    def wait_for_grab(self, patience: float = 10.0) -> None:
+    def wait_for_grab(self, patience: float = 25.0) -> None:
         """Wait until another client takes the mouse away from our window under it."""
         deadline = time.monotonic() + patience
         while not self._grabs:
