@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from cmt_lsp.api.errors import BlockedFileError
 from cmt_lsp.core.context.blocks import context_blocks
-from cmt_lsp.core.context.items import Diagnostic, Diagnostics, NamedText, Selection, WholeFile
+from cmt_lsp.core.context.fences import cut_at_line, lines_of
+from cmt_lsp.core.context.items import ContextItem, Diagnostic, Diagnostics, NamedText, Selection, WholeFile
 from cmt_lsp.core.files import FILE_LIMIT, read_file
 
 SELECTION = Selection(
@@ -97,6 +98,80 @@ def test_all_pieces_together_keep_within_the_limit(texts: list[str], limit: int)
 
     contents = [block.text.split("\n", 2)[2].rsplit("</", 1)[0] for block in blocks]
     assert sum(len(content.removesuffix("\n")) for content in contents) <= limit
+
+
+LONG_LINES = [f"    value_{n} = {n}  # a line of some length\n" for n in range(40)]
+WHOLE = WholeFile("file:///w/b.py", "".join(LONG_LINES), "python", "b.py")
+
+
+def part(first: int, last: int, text: str | None = None) -> Selection:
+    """Lines of the whole file."""
+    return Selection(
+        "file:///w/b.py", "b.py", "python", first, last, text or "".join(LONG_LINES[first - 1 : last])
+    )
+
+
+def test_a_long_selection_of_an_attached_file_is_told_by_its_place() -> None:
+    file, selection = context_blocks([part(5, 30), WHOLE])
+
+    assert "lines 5 to 30" in selection.text
+    assert "its text stands above" in selection.text.split("\n")[0]
+    assert "value_4 = 4" in selection.text
+    assert "value_29 = 29" in selection.text
+    assert "value_20" not in selection.text
+    assert len(selection.text) < 400
+    assert "value_20" in file.text
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [part(5, 6), WHOLE],
+        [part(5, 30, "".join(LONG_LINES[4:30]).upper()), WHOLE],
+        [part(6, 31, "".join(LONG_LINES[3:29])), WHOLE],
+        [part(5, 30), WholeFile("file:///w/other.py", "".join(LONG_LINES))],
+        [part(5, 30), NamedText("log", "".join(LONG_LINES))],
+    ],
+    ids=["short", "other text", "other lines", "other file", "no file"],
+)
+def test_any_other_selection_is_sent_whole(items: list[ContextItem]) -> None:
+    blocks = context_blocks(items)
+
+    (selection,) = (block for block in blocks if block.kind == "selection")
+    assert isinstance(items[0], Selection)
+    assert items[0].text in selection.text
+
+
+def test_a_selection_that_was_cut_off_its_file_is_sent_whole() -> None:
+    """Of the file only its head is sent."""
+    blocks = context_blocks([part(20, 35), WHOLE], limit=len(WHOLE.text) + 100)
+
+    assert blocks[0].cut_lines > 10
+    assert "value_30" in blocks[1].text
+
+
+def test_a_selection_inside_a_larger_one_is_told_by_its_place() -> None:
+    larger, smaller = sorted(context_blocks([part(10, 30), part(5, 35)]), key=lambda block: -len(block.text))
+
+    assert "its text stands above" in smaller.text
+    assert "lines 5 to 35" in larger.text
+
+
+@given(st.text(alphabet="ab\r\n", max_size=60), st.integers(0, 60))
+def test_a_cut_is_at_a_line_end_of_any_kind(text: str, limit: int) -> None:
+    kept, left = cut_at_line(text, limit)
+
+    assert text.startswith(kept)
+    assert len(kept) <= limit or kept == text
+    assert len(lines_of(kept)) + left == len(lines_of(text))
+    assert lines_of(kept) == lines_of(text)[: len(lines_of(kept))]
+
+
+def test_a_file_without_text_and_problems_without_any_are_told_as_such() -> None:
+    file, problems = context_blocks([WholeFile("file:///w/a.py", ""), Diagnostics("file:///w/a.py", ())])
+
+    assert file.text.split("\n")[0] == "File file:///w/a.py, empty"
+    assert "\nno problems\n" in problems.text
 
 
 @pytest.fixture
