@@ -68,7 +68,7 @@ def test_a_secret_is_asked_about_once_and_sent_after_a_yes(window: Shared) -> No
     asked = question(editor)
     assert window.sim.requests == []
     assert f"log: line 2: Anthropic key ({MASKED})" in asked["params"]["message"]
-    assert [action["title"] for action in asked["params"]["actions"]] == [NO, ONCE, ALWAYS]
+    assert [action["title"] for action in asked["params"]["actions"]] == [NO, ONCE]
     answer(editor, asked, ONCE)
     assert editor.answer(chat)["result"]["stopReason"] == "end_turn"
     assert SECRET in str(window.sim.requests[-1].body)
@@ -108,6 +108,7 @@ def test_always_holds_for_the_file_and_for_what_it_was_said_of(window: Shared, w
         if number == 0:
             asked = question(editor)
             assert ".env: named like an environment file" in asked["params"]["message"]
+            assert [action["title"] for action in asked["params"]["actions"]] == [NO, ONCE, ALWAYS]
             answer(editor, asked, ALWAYS)
         assert "result" in editor.answer(chat)
     assert questions(editor) == 1

@@ -19,7 +19,9 @@ from cmt_lsp.server.rpc.peer import Peer
 from cmt_lsp.server.rpc.table import Caller
 from cmt_lsp.server.window import consent
 
-ENV = Concern("file:///w/.env", ".env", frozenset({"password"}), ("line 1: password (...)",))
+ENV = Concern(
+    "file:///w/.env", ".env", frozenset({"password"}), ("line 1: password (...)",), is_document=True
+)
 
 
 class Link:
@@ -73,6 +75,15 @@ async def test_silence_is_a_no_and_the_question_is_withdrawn(monkeypatch: pytest
     assert await ask(ENV) is False
     assert [message["method"] for message in link.sent] == ["window/showMessageRequest", "$/cancelRequest"]
     assert len(link.questions) == 0
+
+
+async def test_what_was_typed_is_allowed_once_at_most() -> None:
+    """No lasting answer is offered for it, nor taken."""
+    link = Link(consent.ALWAYS)
+    ask = consent.Consent().asker(caller_at(link))
+    assert ask is not None
+    assert await ask(Concern("the question", "the question", frozenset({"password"}), ("x",))) is False
+    assert [action["title"] for action in link.sent[0]["params"]["actions"]] == [consent.NO, consent.ONCE]
 
 
 @pytest.mark.parametrize(("title", "asked"), [(consent.ALWAYS, 1), (consent.ONCE, 3), (consent.NO, 3)])

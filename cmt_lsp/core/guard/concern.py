@@ -39,6 +39,8 @@ class Piece:
     first_line: int = 1
     where: str = ""
     """Which part of the origin it is, where that has several."""
+    is_document: bool = False
+    """Whether the origin names something that will be there again, unlike what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Concern:
     kinds: frozenset[str]
     """What was found, for remembering an answer: another kind in the same file is another question."""
     reasons: tuple[str, ...]
+    is_document: bool = False
+    """Whether an answer can hold for later questions too."""
 
     def __str__(self) -> str:
         return f"{self.label}: {'; '.join(self.reasons)}"
@@ -60,7 +64,11 @@ def pieces_of(
 ) -> tuple[Piece, ...]:
     """Everything of a question that may hold a secret or lie in a file that is ignored."""
     question = (Piece(QUESTION, QUESTION, text),) if text else ()
-    pictures = (Piece(str(i.path), i.path.name, "", _absolute(i.path)) for i in images if i.path is not None)
+    pictures = (
+        Piece(str(i.path), i.path.name, "", _absolute(i.path), is_document=True)
+        for i in images
+        if i.path is not None
+    )
     return (*(piece for item in items for piece in _pieces(item)), *pictures, *question)
 
 
@@ -77,8 +85,9 @@ def concerns_of(
             kinds.setdefault(piece.origin, set()).add(kind)
             reasons.setdefault(piece.origin, {})[piece.where + reason] = None
             labels.setdefault(piece.origin, _shown(piece.label))
+    documents = {piece.origin for piece in pieces if piece.is_document}
     return tuple(
-        Concern(origin, label, frozenset(kinds[origin]), _some(tuple(reasons[origin])))
+        Concern(origin, label, frozenset(kinds[origin]), _some(tuple(reasons[origin])), origin in documents)
         for origin, label in labels.items()
     )
 
@@ -115,11 +124,13 @@ def _pieces(item: ContextItem) -> Iterator[Piece]:
             yield Piece(f"text {name}", name, title)
         case Diagnostics(uri, entries):
             text = "\n".join("\n".join((entry.message, *entry.code_lines)) for entry in entries)
-            yield Piece(uri, _name_of(uri), text, file_of(uri))
+            yield Piece(uri, _name_of(uri), text, file_of(uri), is_document=True)
         case Selection():
-            yield Piece(item.uri, _name_of(item.uri), item.text, file_of(item.uri), item.start_line)
+            yield Piece(
+                item.uri, _name_of(item.uri), item.text, file_of(item.uri), item.start_line, is_document=True
+            )
         case _:
-            yield Piece(item.uri, _name_of(item.uri), item.text, file_of(item.uri))
+            yield Piece(item.uri, _name_of(item.uri), item.text, file_of(item.uri), is_document=True)
 
 
 def _reasons(piece: Piece, folders: Sequence[Path], *, scan: bool) -> Iterator[tuple[str, str]]:

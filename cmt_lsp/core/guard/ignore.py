@@ -84,10 +84,18 @@ def read_rules(path: Path) -> list[Rule]:
 def _root_of(path: Path, folders: Iterable[Path]) -> Path | None:
     """From where ignore files count: the top of git's working tree, else the workspace folder; None for neither."""
     for above in path.parents:
-        if (above / ".git").exists():
+        if _exists(above / ".git"):
             return above
     inside = [folder for folder in folders if path.is_relative_to(folder) and path != folder]
     return min(inside, key=lambda folder: len(folder.parts), default=None)
+
+
+def _exists(path: Path) -> bool:
+    """False too for a name that is too long, and where nobody may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _exclude_file(root: Path) -> Path | None:

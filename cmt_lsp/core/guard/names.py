@@ -29,7 +29,6 @@ _PLACES: dict[tuple[str, str], str] = {
     (".docker", "config.json"): "a credentials file",
     (".kube", "config"): "a credentials file",
     (".aws", "config"): "a credentials file",
-    (".config", "gh"): "a credentials file",
     ("gh", "hosts.yml"): "a credentials file",
     (".gem", "credentials"): "a credentials file",
     (".cargo", "credentials.toml"): "a credentials file",
@@ -37,8 +36,11 @@ _PLACES: dict[tuple[str, str], str] = {
 
 
 def secret_by_name(path: PurePath) -> str | None:
-    """What a file of this name holds, in words, however its letters are cased; None where the name says nothing."""
-    parts = [part.lower() for part in path.parts]
+    """What a file of this name holds, in words, however its letters are cased; None where the name says nothing.
+
+    Dots and spaces at the end name the same file on Windows.
+    """
+    parts = [part.lower().rstrip(" .") for part in path.parts]
     name = parts[-1] if parts else ""
     if any(fnmatchcase(name, shape) for shape in _HARMLESS):
         return None
@@ -46,6 +48,5 @@ def secret_by_name(path: PurePath) -> str | None:
         return place
     for kind, shapes in _NAMES.items():
         if any(fnmatchcase(name, shape) for shape in shapes):
-            # A trailing dot or space names the same file on Windows.
             return kind
     return None

@@ -51,10 +51,11 @@ class Consent:
 
     async def _ask(self, peer: Peer, concern: Concern) -> bool:
         """A refusal, an error, silence and a dialog that was closed all mean no."""
+        titles = (NO, ONCE, ALWAYS) if concern.is_document else (NO, ONCE)
         question = types.ShowMessageRequestParams(
             types.MessageType.Warning,
             f"cmt-lsp: this is about to be sent to Claude. {concern}.",
-            [types.MessageActionItem(title) for title in (NO, ONCE, ALWAYS)],
+            [types.MessageActionItem(title) for title in titles],
         )
         try:
             answer = await peer.request(types.WINDOW_SHOW_MESSAGE_REQUEST, question, ANSWER_SECONDS)
@@ -62,7 +63,7 @@ class Consent:
             logger.info("A question was not answered: %s", type(error).__name__)
             return False
         title = getattr(answer, "title", None)
-        if title == ALWAYS:
+        if title == ALWAYS and concern.is_document:
             known = self._always.get(concern.origin, frozenset())
             self._always[concern.origin] = known | concern.kinds
-        return title in (ONCE, ALWAYS)
+        return title in titles[1:]
