@@ -40,7 +40,7 @@ def prose(dice: random.Random, most: int) -> str:
 def item(dice: random.Random, folder: Path) -> ContextItem:
     """Any context item."""
     uri = (folder / f"f{dice.randrange(4)}.py").as_uri()
-    text = prose(dice, dice.choice((5, 200, 2000)))
+    text = prose(dice, dice.choice((5, 200, 600)))
     match dice.randrange(4):
         case 0:
             return WholeFile(uri, text, "python", "f.py")
@@ -80,23 +80,25 @@ async def test_what_is_previewed_is_what_is_sent(
     """Random questions with context, pins, images and history: byte for byte what the endpoint's journal holds."""
     dice = random.Random(20261122)
     for number in range(4):
-        (tmp_path / f"f{number}.py").write_bytes(prose(dice, 3000).encode())
+        (tmp_path / f"f{number}.py").write_bytes(prose(dice, 900).encode())
     sessions: list[str] = []
     for number in range(campaign_size(100, 1000)):
-        if len(sessions) < 6 or dice.random() < 0.05:
+        if len(sessions) < 10 or dice.random() < 0.05:
             pinned = [item(dice, tmp_path) for _ in range(dice.randrange(4))]
-            system = prose(dice, 2000) if dice.random() < 0.7 else None
+            system = prose(dice, 900) if dice.random() < 0.7 else None
             made = await manager.create(system_prompt=system, workspace=tmp_path, pinned=pinned)
             sessions.append(made.id)
         session = dice.choice(sessions)
         if dice.random() < 0.2:
-            (tmp_path / f"f{dice.randrange(4)}.py").write_text(prose(dice, 3000))
+            (tmp_path / f"f{dice.randrange(4)}.py").write_text(prose(dice, 900))
         if dice.random() < 0.1:
             (tmp_path / f"f{dice.randrange(4)}.py").unlink(missing_ok=True)
         request = TurnRequest(
             f"question {number} {prose(dice, 40)}",
             context=tuple(item(dice, tmp_path) for _ in range(dice.randrange(4))),
-            images=image_sources([{"data": _base64(picture(number))}] if dice.random() < 0.3 else []),
+            images=image_sources(
+                [{"data": _base64(picture(number))}] if number % 12 == 5 else []
+            ),  # each is decoded in a process of its own
             model=dice.choice(MODELS) if dice.random() < 0.3 else None,
         )
         shown = await manager.preview(session, request)
