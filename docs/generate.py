@@ -1,4 +1,4 @@
-"""Writes the references in this folder and the JSON Schema from the tables in the code.
+"""Writes the references in this folder, the JSON Schema and the editor clients' types from the tables in the code.
 
 `python docs/generate.py` writes them, `python docs/generate.py --check` fails when one is stale.
 """
@@ -10,13 +10,16 @@ import typing
 from pathlib import Path
 
 import attrs
+from wire_types import luacats, typescript
+from wire_types.contract import Contract, contract_of
 
 from cmt_lsp.core.settings import OPTIONS
-from cmt_lsp.server import schema
+from cmt_lsp.server import schema, wire
 from cmt_lsp.server.operations.rows import TABLE
 from cmt_lsp.server.rpc.convert import wire_name
 
 HERE = Path(__file__).parent
+CLIENTS = HERE.parent / "editor-clients"
 MARK = "<!-- generated from here on by docs/generate.py -->\n"
 
 
@@ -69,6 +72,12 @@ def settings_reference() -> str:
     return "\n".join(lines) + "\n"
 
 
+def contract() -> Contract:
+    """What the editor clients declare in their own languages."""
+    unions = {name: schema.schema_of(getattr(wire, name)) for name in ("ContextItem", "StreamValue")}
+    return contract_of(schema.build_schema(), unions)
+
+
 def with_reference(path: Path, reference: str) -> str:
     """The hand-written head of a page, followed by its generated part."""
     head = path.read_text(encoding="utf-8").split(MARK)[0]
@@ -81,6 +90,8 @@ def pages() -> dict[Path, str]:
         HERE / "protocol.md": with_reference(HERE / "protocol.md", protocol_reference()),
         HERE / "settings.md": with_reference(HERE / "settings.md", settings_reference()),
         schema.SCHEMA_FILE: schema.render(),
+        CLIENTS / "neovim" / "lua" / "cmt" / "types.lua": luacats.render(contract()),
+        CLIENTS / "vscode" / "src" / "wire.ts": typescript.render(contract()),
     }
 
 
