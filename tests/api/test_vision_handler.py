@@ -155,7 +155,8 @@ def test_a_progressive_photo_keeps_all_its_scans() -> None:
 
 def test_a_photo_as_png_becomes_jpeg_and_a_screenshot_stays_exact() -> None:
     """By how their pixels compress, and only where they must be written anew."""
-    photo = Image.effect_noise((3000, 1000), 60).convert("RGB")
+    grain = Image.effect_noise((3000, 400), 60)
+    photo = Image.merge("RGB", [grain, grain.rotate(180), Image.linear_gradient("L").resize((3000, 400))])
     screen = Image.new("RGB", (3000, 1000), "white")
     for n in range(200):
         screen.paste((n, 0, 99), (n * 15, n * 5, n * 15 + 9, n * 5 + 20))
@@ -469,6 +470,46 @@ async def test_a_child_that_dies_or_lies_is_an_error_and_nothing_more(
         VisionHandler().load_image_from_bytes(picture("PNG"))
     with pytest.raises(BadImageError, match="damaged or not what it seems"):
         await VisionHandler().load_image_from_bytes_async(picture("PNG"))
+
+
+CAPTURED = """
+import json, sys
+told = {"original": ["image/png", 64, 48, True, False], "done": [], "sent": len(DATA)}
+sys.stdout.buffer.write(json.dumps(told).encode() + b"\\n" + DATA)
+"""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_text(),
+        picture("PNG") + SECRET,
+        picture("GIF")[:-1],
+        b"",
+        picture("BMP"),
+        picture("PNG", (9000, 9000), "1"),
+    ],
+    ids=["with text", "with more behind it", "cut", "nothing", "another format", "too large"],
+)
+async def test_what_a_captured_child_sends_is_read_again(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a whole, plain, still picture is taken from it."""
+    script = f"DATA = {data!r}{CAPTURED}"
+    monkeypatch.setattr(child, "command", lambda _order: [sys.executable, "-c", script])
+    with pytest.raises(BadImageError, match="damaged or not what it seems"):
+        await VisionHandler().load_image_from_bytes_async(picture("PNG"))
+
+
+async def test_a_child_that_talks_for_ever_is_ended_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words do not fill the memory."""
+    script = "import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))"
+    monkeypatch.setattr(child, "command", lambda _order: [sys.executable, "-c", script])
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(BadImageError, match="damaged or not what it seems"):
+        await VisionHandler().load_image_from_bytes_async(picture("PNG"))
+    assert psutil.Process().memory_info().rss - before < 40_000_000
+    assert decoders() == []
 
 
 async def test_a_child_that_hangs_is_ended_and_named_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
