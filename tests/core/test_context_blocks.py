@@ -112,6 +112,7 @@ def part(first: int, last: int, text: str | None = None) -> Selection:
 
 
 def test_a_long_selection_of_an_attached_file_is_told_by_its_place() -> None:
+    assert "its text stands above" in context_blocks([part(1, 30), WHOLE])[1].text
     file, selection = context_blocks([part(5, 30), WHOLE])
 
     assert "lines 5 to 30" in selection.text

@@ -14,7 +14,7 @@ from cmt_lsp.core.context.pins import NOTHING_PINNED, FileReference, pinned_now
 from cmt_lsp.core.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.records import SessionRecord
@@ -40,10 +40,8 @@ class PinReader:
         if not session.pins:
             return NOTHING_PINNED
         uris = dict.fromkeys(pin.uri for pin in session.pins if isinstance(pin, FileReference | Selection))
-        texts: dict[str, str | Exception | None] = {uri: self._open_text(uri) for uri in uris}
-        closed = [uri for uri, text in texts.items() if text is None]
-        texts |= await asyncio.to_thread(_read_all, closed, self._places(session))
-        return pinned_now(session.pins, texts.get, dict(session.pins_sent))
+        texts = {uri: self._open_text(uri) for uri in uris}
+        return await asyncio.to_thread(_look, session, texts, self._places(session))
 
     def _places(self, session: SessionRecord) -> Sequence[Path]:
         if self._folders is not None:
@@ -51,8 +49,10 @@ class PinReader:
         return (Path(session.workspace),) if session.workspace else ()
 
 
-def _read_all(uris: Sequence[str], folders: Sequence[Path]) -> dict[str, str | Exception | None]:
-    return {uri: _read(uri, folders) for uri in uris}
+def _look(session: SessionRecord, is_open: Mapping[str, str | None], folders: Sequence[Path]) -> Pinned:
+    """Off the loop: large files take some ten milliseconds to be read and fenced."""
+    texts = {uri: _read(uri, folders) if text is None else text for uri, text in is_open.items()}
+    return pinned_now(session.pins, texts.get, dict(session.pins_sent))
 
 
 def _read(uri: str, folders: Sequence[Path]) -> str | Exception:
