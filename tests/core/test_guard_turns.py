@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from live_turns import Listener, new_session
 from test_guard import SECRETS
 
+import cmt_lsp
 from cmt_lsp.api.errors import BlockedFileError
 from cmt_lsp.core import APISessionManager
 from cmt_lsp.core.context.items import NamedText
@@ -79,3 +81,22 @@ async def test_the_refusal_ends_the_turn_and_frees_the_session(
     result = await manager.start_turn(session, TurnRequest("hello"), Listener()).result()
     assert result.stop_reason == "end_turn"
     assert SECRET not in str(simulator.requests[-1].body)
+
+
+def test_nothing_gives_the_model_a_tool() -> None:
+    """No code between an editor and the endpoint names one, as an argument or as a key of a request."""
+    words = {"tools", "tool_choice", "mcp_servers", "container"}
+    package = Path(cmt_lsp.__file__).parent
+    found = [
+        (path.name, node.lineno)
+        for room in ("core", "server", "terminal", "cli")
+        for path in (package / room).rglob("*.py")
+        if path.parent.name != "screen"  # the programs that take a picture are tools as well
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.keyword) and node.arg in words)
+        or (
+            isinstance(node, ast.Dict)
+            and any(isinstance(k, ast.Constant) and k.value in words for k in node.keys)
+        )
+    ]
+    assert found == []
