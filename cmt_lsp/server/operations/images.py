@@ -28,7 +28,8 @@ async def inspect(window: Window, caller: Caller, params: wire.ImageInspectParam
     if path is not None and not path.is_absolute():
         raise BadParamsError("$.path must be an absolute path or a file: URI.")
     source = ImageSource(path=path, data=params.data, name=params.name)
-    return await inspection_of(source, params.model or window.settings.model)
+    async with window.looking:
+        return await inspection_of(source, params.model or window.settings.model)
 
 
 async def inspection_of(source: ImageSource, model: str) -> wire.ImageInspection:

@@ -73,6 +73,8 @@ class Window:
         """The session that a chat without a session id goes to."""
         self.pictures = HeldPictures()
         """Pictures that were taken for a question and not asked about yet."""
+        self.looking = asyncio.Semaphore(2)
+        """How many pictures may be looked at at once: each takes a process and up to 512 MB."""
         self._consent = Consent()
         self._taking: asyncio.Task[object] | None = None
         self._making_current = asyncio.Lock()
