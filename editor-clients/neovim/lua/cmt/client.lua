@@ -1,0 +1,238 @@
+--- The server of this editor: found, started once, asked, and noticed when it dies.
+
+local config = require("cmt.config")
+local notice = require("cmt.notice")
+
+local M = {}
+
+local NAME = "cmt_lsp"
+
+---@alias cmt.Reply fun(error: lsp.ResponseError?, result: any)
+
+---@type integer? id of the running client
+local running
+---@type table<string|integer, fun(value: table<string, any>)> who listens to which stream
+local streams = {}
+---@type table<string, fun(params: table<string, any>)[]> who hears which notification
+local listeners = {}
+---@type fun(expected: boolean)[]
+local mourners = {}
+---@type table<integer, cmt.Reply> the requests without an answer, which the death of the server must give one
+local open = {}
+---@type boolean whether the person asked for the end that is coming
+local leaving = false
+---@type fun()? what comes after that end
+local after_exit
+local next_token = 0
+
+--- Hear a notification of the server, such as `cmt/turn`.
+---@param method string
+---@param hear fun(params: table<string, any>)
+function M.on(method, hear)
+  listeners[method] = listeners[method] or {}
+  table.insert(listeners[method], hear)
+end
+
+--- Be told when the server is gone; `expected` where the person restarted or left.
+---@param hear fun(expected: boolean)
+function M.on_exit(hear)
+  table.insert(mourners, hear)
+end
+
+--- The running client, if there is one.
+---@return vim.lsp.Client?
+function M.get()
+  local client = running and vim.lsp.get_client_by_id(running)
+  if client and not client:is_stopped() then
+    return client
+  end
+  return vim.lsp.get_clients({ name = NAME })[1]
+end
+
+---@param method string
+local function tell(method)
+  return function(_, params)
+    for _, hear in ipairs(listeners[method] or {}) do
+      hear(params)
+    end
+  end
+end
+
+--- Pieces of an answer go to who asked. The default handler would tell each one to all LspProgress listeners and
+--- push real progress reports out of its ring of fifty.
+---@type lsp.Handler
+local function on_progress(err, params, ctx, conf)
+  local hear = streams[params.token]
+  if hear then
+    return hear(params.value)
+  end
+  return vim.lsp.handlers["$/progress"](err, params, ctx, conf)
+end
+
+--- The server died or left: Neovim calls no open reply, so it is done here.
+local function on_exit()
+  vim.schedule(function()
+    local waiting, expected, go_on = open, leaving, after_exit
+    running, open, streams, leaving, after_exit = nil, {}, {}, false, nil
+    for _, reply in pairs(waiting) do
+      reply({ code = -32099, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+    end
+    for _, hear in ipairs(mourners) do
+      hear(expected)
+    end
+    if go_on then
+      go_on()
+    end
+  end)
+end
+
+---@param wanted vim.lsp.ClientConfig
+---@return string? problem what keeps the server from starting
+local function problem(wanted)
+  local cmd = wanted.cmd
+  if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
+    return ("`%s` was not found: install it with `pipx install cmt-lsp`, or name it with "):format(cmd[1])
+      .. 'vim.lsp.config("cmt_lsp", { cmd = { "/path/to/cmt-lsp" } }).'
+  end
+end
+
+---@return vim.lsp.ClientConfig? config nil where the runtime path has none
+local function wanted_config()
+  local found = vim.lsp.config[NAME]
+  if not found then
+    return nil
+  end
+  local wanted = vim.deepcopy(found) --[[@as vim.lsp.ClientConfig]]
+  wanted.root_dir = vim.fn.getcwd()
+  wanted.handlers = vim.tbl_extend("force", {
+    ["$/progress"] = on_progress,
+    ["cmt/status"] = tell("cmt/status"),
+    ["cmt/turn"] = tell("cmt/turn"),
+    ["window/showMessageRequest"] = function(_, params)
+      return require("cmt.question").from_server(params)
+    end,
+  }, wanted.handlers or {})
+  local settings = config.get().settings
+  if next(settings) then
+    wanted.init_options = vim.tbl_deep_extend("force", wanted.init_options or {}, settings)
+  end
+  wanted.on_exit = { on_exit, wanted.on_exit }
+  return wanted
+end
+
+--- Start the server, or take the one that runs. Says what is wrong where it cannot.
+---@return vim.lsp.Client?
+function M.start()
+  local client = M.get()
+  if client then
+    return client
+  end
+  local wanted = wanted_config()
+  if not wanted then
+    notice.fail("lsp/cmt_lsp.lua is not on the runtime path: install the whole plugin folder.")
+    return nil
+  end
+  local trouble = problem(wanted)
+  if trouble then
+    notice.fail(trouble)
+    return nil
+  end
+  for _, sentence in ipairs(config.problems()) do
+    notice.warn(sentence)
+  end
+  running = vim.lsp.start(wanted, { attach = false, silent = true, reuse_client = wanted.reuse_client })
+  client = running and vim.lsp.get_client_by_id(running)
+  if not client then
+    notice.fail("cmt-lsp did not start: see :Cmt log, or run `cmt-lsp doctor` in a terminal.")
+  end
+  return client
+end
+
+--- Ask the server. The reply comes in any case, once: from the server, from its death, or at once where it does not run.
+---@param method string
+---@param params table<string, any>
+---@param reply cmt.Reply
+---@return integer? request_id
+function M.request(method, params, reply)
+  local client = M.start()
+  if not client then
+    reply({ code = -32099, message = "cmt-lsp does not run." }, nil)
+    return nil
+  end
+  local key = {} ---@type table the request's own key: ids may not be known before the reply
+  open[key] = reply
+  local sent, id = client:request(method, vim.tbl_isempty(params) and vim.empty_dict() or params, function(err, result)
+    if open[key] then
+      open[key] = nil
+      reply(err, notice.present(result))
+    end
+  end)
+  if not sent and open[key] then
+    open[key] = nil
+    reply({ code = -32099, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+    return nil
+  end
+  return id
+end
+
+--- Ask, and tell the person where it fails; `done` hears only a result.
+---@param method string
+---@param params table<string, any>
+---@param done fun(result: any)
+function M.ask(method, params, done)
+  M.request(method, params, function(err, result)
+    if err then
+      return notice.fail(notice.sentence(err))
+    end
+    done(result)
+  end)
+end
+
+--- Withdraw a request, if it is still open: a second cancel of an answered one is an error in the log.
+---@param request_id integer
+function M.withdraw(request_id)
+  local client = M.get()
+  if client and client.requests[request_id] and client.requests[request_id].type == "pending" then
+    client:cancel_request(request_id)
+  end
+end
+
+--- A token of one's own for a stream; `hear` gets its values in order until `unlisten`.
+---@param hear fun(value: table<string, any>)
+---@return string token
+function M.listen(hear)
+  next_token = next_token + 1
+  local token = ("cmt-nvim-%d"):format(next_token)
+  streams[token] = hear
+  return token
+end
+
+---@param token string
+function M.unlisten(token)
+  streams[token] = nil
+end
+
+--- End the server and start a new one; turns under way end with it.
+---@param done? fun()
+function M.restart(done)
+  local client = M.get()
+  local function again()
+    if M.start() and done then
+      done()
+    end
+  end
+  if not client then
+    return again()
+  end
+  leaving, after_exit = true, again
+  client:stop()
+  local id = client.id
+  vim.defer_fn(function()
+    local still = vim.lsp.get_client_by_id(id)
+    if still then
+      still:stop(true)
+    end
+  end, 1500)
+end
+
+return M

@@ -1,0 +1,112 @@
+--- The options: `vim.g.cmt`, a table or a function that returns one, over the defaults.
+
+local M = {}
+
+---@class (exact) cmt.UserConfig what a person may set; every field may be left out
+---@field width? number columns of a chat beside the code, or a share of the screen below 1
+---@field prompt_height? integer lines of the prompt
+---@field batch_ms? integer how long pieces of an answer are gathered before they are drawn
+---@field history_turns? integer how many turns of a session are shown at first
+---@field settings? table<string, any> options of the server, see |cmt-settings|
+---@field keys? cmt.UserKeys keys in the chat's own buffers; false takes one away
+
+---@class (exact) cmt.UserKeys
+---@field send? string|false
+---@field send_insert? string|false
+---@field stop? string|false
+---@field next_turn? string|false
+---@field previous_turn? string|false
+---@field yank_code? string|false
+---@field apply_code? string|false
+---@field detail? string|false
+---@field help? string|false
+---@field close? string|false
+
+---@class (exact) cmt.Config
+---@field width number
+---@field prompt_height integer
+---@field batch_ms integer
+---@field history_turns integer
+---@field settings table<string, any>
+---@field keys cmt.Keys
+
+---@class (exact) cmt.Keys
+---@field send string|false
+---@field send_insert string|false
+---@field stop string|false
+---@field next_turn string|false
+---@field previous_turn string|false
+---@field yank_code string|false
+---@field apply_code string|false
+---@field detail string|false
+---@field help string|false
+---@field close string|false
+
+---@type cmt.Config
+M.defaults = {
+  width = 0.42,
+  prompt_height = 5,
+  batch_ms = 50,
+  history_turns = 30,
+  settings = {},
+  keys = {
+    send = "<CR>",
+    send_insert = "<C-s>",
+    stop = "<C-c>",
+    next_turn = "]]",
+    previous_turn = "[[",
+    yank_code = "gy",
+    apply_code = "gp",
+    detail = "K",
+    help = "g?",
+    close = "q",
+  },
+}
+
+--- What the person wrote, as it is.
+---@return table<string, any>
+function M.given()
+  local given = vim.g.cmt
+  if type(given) == "function" then
+    given = given()
+  end
+  return type(given) == "table" and given or {}
+end
+
+--- What is wrong with the person's options, one sentence each; for :checkhealth and the first use.
+---@return string[]
+function M.problems()
+  local found = {}
+  ---@param given table<string, any>
+  ---@param known table<string, any>
+  ---@param path string
+  local function check(given, known, path)
+    for name, value in pairs(given) do
+      local want = known[name]
+      if want == nil then
+        found[#found + 1] = ("vim.g.cmt has no option `%s%s`; see :help cmt-config."):format(path, tostring(name))
+      elseif type(value) ~= type(want) and not (path == "keys." and value == false) then
+        found[#found + 1] = ("vim.g.cmt option `%s%s` must be a %s."):format(path, name, type(want))
+      elseif name == "keys" then
+        check(value, want, "keys.")
+      end
+    end
+  end
+  check(M.given(), M.defaults, "")
+  table.sort(found)
+  return found
+end
+
+--- The options in force: what is given, where it has the right type, over the defaults.
+---@return cmt.Config
+function M.get()
+  local given, merged = M.given(), vim.deepcopy(M.defaults)
+  for name, want in pairs(M.defaults) do
+    if type(given[name]) == type(want) then
+      merged[name] = type(want) == "table" and vim.tbl_extend("force", want, given[name]) or given[name]
+    end
+  end
+  return merged
+end
+
+return M
