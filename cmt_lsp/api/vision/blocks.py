@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.vision.sizes import Tier
 
-_HEAD = 64 * 1024  # base64 characters, whole groups of four
+_HEAD = 256 * 1024  # base64 characters, whole groups of four; a JPEG may carry a colour profile before its size
 
 
 def size_of_block(block: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -7,7 +7,6 @@ runs by itself have no bound, and this program offers none.
 
 from __future__ import annotations
 
-import base64
 import json
 from fractions import Fraction
 from math import ceil
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from cmt_lsp.api.model_table import packaged_table
 from cmt_lsp.api.models import find_model, limits_of, price_in_force
 from cmt_lsp.api.usage_fold import estimate_tokens
-from cmt_lsp.api.vision.container import image_size
-from cmt_lsp.api.vision_handler import TOKEN_CAP, image_tokens
+from cmt_lsp.api.vision.blocks import tokens_of_block
+from cmt_lsp.api.vision_handler import TOKEN_CAP
 from cmt_lsp.core.money.attempt import Ceiling
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ _USUAL_PER_MESSAGE, _USUAL_PER_BLOCK = 4, 1
 _USUAL_PER_INSTRUCTION = 350
 
 _PLAIN_TEXT = {"type", "text", "cache_control"}
-_HEAD = 256 * 1024
-"""Base64 characters of an image that are read for its size; a JPEG may carry a colour profile before it."""
 
 
 def ceiling_of(
@@ -193,7 +190,7 @@ class _Scale:
             case "text" if block.keys() <= _PLAIN_TEXT:
                 self.add_text(_bytes(str(block["text"])))
             case "image":
-                tokens = _image_tokens(block.get("source") or {}, self.tier)
+                tokens = tokens_of_block(block, self.tier)
                 self.add_frame(tokens, tokens)
             case "document":
                 self._add_document(block)
@@ -218,16 +215,6 @@ class _Scale:
         shown = _bytes(block.get("thinking") or "")
         sealed = _bytes(block.get("signature") or block.get("data") or "")
         self.add_frame(shown + sealed, estimate_tokens(max(shown, sealed * 3 // 4)))
-
-
-def _image_tokens(source: Mapping[str, Any], tier: Tier) -> int:
-    """By the size in the header where the bytes are at hand, else the most that any image of the tier has."""
-    head = str(source.get("data") or "")[:_HEAD]
-    try:
-        size = image_size(base64.b64decode(head[: len(head) // 4 * 4]))
-    except ValueError:
-        size = None
-    return TOKEN_CAP[tier] if size is None else image_tokens(*size, tier)
 
 
 def _bytes(text: str) -> int:
