@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from lsprotocol import types
@@ -56,14 +56,14 @@ class Link:
     def stop(self, reason: str, code: int | None) -> None: ...
 
 
-def caller_at(link: Link) -> Caller:
-    """Somebody who asked by a request, in an editor with windows."""
+def caller_at(link: Link, door: Literal["request", "command"] = "request") -> Caller:
+    """Somebody in an editor with windows."""
     outbox = Outbox(wire_converter(), default_converter())
     outbox.link, link.questions = link, outbox.questions
     peer = Peer(outbox)
     window = types.WindowClientCapabilities()
     peer.initialize_params = types.InitializeParams(types.ClientCapabilities(window=window), None, None)
-    return Caller("request", 1, None, None, peer)
+    return Caller(door, 1, None, None, peer)
 
 
 async def test_silence_is_a_no_and_the_question_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +75,19 @@ async def test_silence_is_a_no_and_the_question_is_withdrawn(monkeypatch: pytest
     assert await ask(ENV) is False
     assert [message["method"] for message in link.sent] == ["window/showMessageRequest", "$/cancelRequest"]
     assert len(link.questions) == 0
+
+
+async def test_after_a_command_the_question_waits_for_the_reply_to_be_read() -> None:
+    """A question right behind the reply is lost in some editors; a request has none to wait for."""
+    for door, at_once in (("request", True), ("command", False)):
+        link = Link(consent.ONCE)
+        ask = consent.Consent().asker(caller_at(link, door))
+        assert ask is not None
+        asking = asyncio.ensure_future(ask(ENV))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert bool(link.sent) is at_once
+        assert await asking is True
 
 
 async def test_what_was_typed_is_allowed_once_at_most() -> None:
