@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable
@@ -427,4 +426,3 @@ def test_the_example_of_the_documentation_is_what_is_sent(window: Shared, worksp
     block = asks(window, [selection(path.as_uri(), (1, 0), (3, 0))])[0]
     page = (Path(__file__).parents[2] / "docs" / "context.md").read_text()
     assert f"```\n{block}\n```" in page, block
-    assert json.dumps(block)

@@ -84,8 +84,6 @@ class Block:
     estimated_tokens: int
     cut_lines: int = 0
     """How many lines at the end were left out to keep within the limit."""
-    cached: bool = False
-    """A cache breakpoint stands at or after this piece."""
 
 
 def kind_of(item: ContextItem) -> Literal["file", "text", "selection", "diagnostics"]:
