@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 MOST_FINDINGS = 20
 """Of one text; who sees twenty needs no more to decide."""
 _WINDOW = 64 * 1024
-_LONGEST = 128
-"""Characters of a match that begins before its needle, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +64,14 @@ def _lower(text: str) -> str:
 
 def _matches(pattern: Pattern, text: str, start: int) -> Iterator[re.Match[str]]:
     """The matches whose needle begins in the window at `start`."""
-    end, before = start + _WINDOW, pattern.before
+    end = start + _WINDOW
     expression = pattern.compiled()
     for needle in pattern.needles:
         at = text.find(needle, start, end + len(needle) - 1)
         while at >= 0:
-            match = (
-                expression.search(text, max(0, at - before), at + _LONGEST)
-                if before
-                else expression.match(text, at)
-            )
-            if match is not None:
-                yield match
+            for before in pattern.before:
+                if at >= before and (match := expression.match(text, at - before)):
+                    yield match
             at = text.find(needle, at + len(needle), end + len(needle) - 1)
 
 

@@ -57,10 +57,11 @@ def ignored_by(path: Path, folders: Iterable[Path]) -> str | None:
     steps = path.relative_to(root).parts[:_DEPTH_LIMIT]
     for kind in KINDS:
         sources = [(depth, read_rules(root.joinpath(*steps[:depth], kind))) for depth in range(len(steps))]
+        if kind == ".gitignore" and (exclude := _exclude_file(root)):
+            sources.insert(0, (0, read_rules(exclude)))
         if (rule := _verdict(steps, sources)) is not None:
             return None if rule.negated else rule.place
-    rule = _verdict(steps, [(0, read_rules(exclude))]) if (exclude := _exclude_file(root)) else None
-    return None if rule is None or rule.negated else rule.place
+    return None
 
 
 def rules_of(text: str, name: str) -> list[Rule]:

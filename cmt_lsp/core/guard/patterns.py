@@ -30,8 +30,8 @@ class Pattern:
     expression: str
     check: Check | None = None
     any_case: bool = False
-    before: int = 0
-    """How many characters of a match may stand before the needle."""
+    before: tuple[int, ...] = (0,)
+    """How many characters of a match stand before the needle."""
 
     def compiled(self) -> re.Pattern[str]:
         """The expression; `re` keeps it."""
@@ -125,7 +125,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _token("Twilio key", "SK", rf"{_HEX}{{32}}{_END}", check=_is_varied),
     _token("SendGrid key", r"SG\.", r"[\w-]{16,32}\.[\w-]{32,64}+"),
     _token("Mailgun key", "key-", rf"{_HEX}{{32}}{_END}", check=_is_varied),
-    Pattern("Mailchimp key", ("-us",), rf"(?<![A-Za-z0-9])(?P<secret>{_HEX}{{32}}-us\d{{1,2}}){_END}", before=32),
+    Pattern("Mailchimp key", ("-us",), rf"(?<![A-Za-z0-9])(?P<secret>{_HEX}{{32}}-us\d{{1,2}}){_END}", before=(32,)),
     _token("npm token", "npm_", rf"{_BASE62}{{36}}{_END}"),
     _token("PyPI token", "pypi-Ag", r"[\w-]{50,400}+"),
     _token("RubyGems key", "rubygems_", rf"{_HEX}{{48}}"),
@@ -139,7 +139,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _token("Perplexity key", "pplx-", rf"{_BASE62}{{40,60}}{_END}"),
     _token("xAI key", "xai-", rf"{_BASE62}{{60,100}}{_END}"),
     _token("Databricks token", "dapi", rf"{_HEX}{{32}}"),
-    Pattern("Telegram bot token", (":AA",), rf"(?<![A-Za-z0-9_-])(?P<secret>\d{{8,10}}:AA[\w-]{{33}}){_END}", before=10),
+    Pattern("Telegram bot token", (":AA",), rf"(?<![A-Za-z0-9_-])(?P<secret>\d{{8,10}}:AA[\w-]{{33}}){_END}", before=(8, 9, 10)),
     Pattern("Discord webhook", ("/api/webhooks/",), r"/api/webhooks/\d{10,25}/(?P<secret>[\w-]{50,100}+)"),
     _token("Shopify token", "shp(?:at|ca|pa|ss)_", r"[0-9a-fA-F]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
     _token("Square token", "sq0(?:atp|csp|idp)-", r"[\w-]{22,50}+", "sq0atp-", "sq0csp-", "sq0idp-"),
@@ -153,7 +153,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _token("Sentry token", "sntry[su]_", r"[\w+/=]{40,300}+", "sntrys_", "sntryu_"),
     _token("Postman key", "PMAK-", rf"{_HEX}{{24}}-{_HEX}{{34}}"),
     _token("Vault token", r"hv[sbr]\.", r"[\w-]{24,300}+", "hvs.", "hvb.", "hvr.", check=_is_varied),
-    Pattern("Terraform token", (".atlasv1.",), r"(?<![A-Za-z0-9])(?P<secret>[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,80}+)", before=14),
+    Pattern("Terraform token", (".atlasv1.",), r"(?<![A-Za-z0-9])(?P<secret>[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,80}+)", before=(14,)),
     _token("Pulumi token", "pul-", rf"{_HEX}{{40}}"),
     _token("Dynatrace token", r"dt0c01\.", r"[A-Z0-9]{24}\.[A-Z0-9]{64}"),
     _token("Doppler token", r"dp\.(?:pt|st|ct|sa|scim|audit)\.", r"[\w.-]{40,80}+", "dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit.", check=_is_varied),
@@ -164,7 +164,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _token("Alibaba access key", "LTAI", rf"{_BASE62}{{17,24}}{_END}", check=_is_varied),
     _token("age secret key", "AGE-SECRET-KEY-1", r"[A-Z0-9]{58}"),
     Pattern("Azure storage key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=(?P<secret>[A-Za-z0-9+/]{43,88}={0,2})", _is_varied),
-    Pattern("Azure client secret", ("Q~",), r"(?<![\w.~-])(?P<secret>[\w~.-]{3}\dQ~[\w~.-]{31,34})(?![\w~.-])", _is_varied, before=4),
+    Pattern("Azure client secret", ("Q~",), r"(?<![\w.~-])(?P<secret>[\w~.-]{3}\dQ~[\w~.-]{31,34})(?![\w~.-])", _is_varied, before=(4,)),
     Pattern("Azure signature", ("?sig=", "&sig="), r"[?&]sig=(?P<secret>[A-Za-z0-9%/+]{40,80}+(?:=|%3D)?)", _is_varied),
     Pattern("private key", ("-----BEGIN ",), r"(?P<secret>-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)(?=[\s\\\"'])"),
     Pattern("private key", ("PuTTY-User-Key-File-",), r"(?P<secret>PuTTY-User-Key-File-\d): "),
