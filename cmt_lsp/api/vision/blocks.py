@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.vision.sizes import Tier
 
-_HEAD = 256 * 1024  # base64 characters, whole groups of four; a JPEG may carry a colour profile before its size
+_HEAD = 256 * 1024  # base64 characters; a JPEG may carry a colour profile before its size
 
 
 def size_of_block(block: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -21,7 +21,7 @@ def size_of_block(block: Mapping[str, Any]) -> tuple[int, int] | None:
     source = block.get("source") or {}
     head = str(source.get("data") or "")[:_HEAD]
     try:
-        return image_size(base64.b64decode(head))
+        return image_size(base64.b64decode(head[: len(head) // 4 * 4]))
     except ValueError:
         return None
 
