@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from cmt_lsp.core.guard.patterns import PATTERNS
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MOST_FINDINGS = 20
 """Of one text; who sees twenty needs no more to decide."""
 _WINDOW = 64 * 1024
+_MOST_MATCHES = 500
+"""Of one pattern in one window; to weigh a match costs more than to find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,9 @@ def find_secrets(text: str, first_line: int = 1) -> tuple[Finding, ...]:
     found: dict[tuple[int, int], tuple[str, str]] = {}
     for start in range(0, len(text), _WINDOW):
         for pattern in PATTERNS:
-            for match in _matches(pattern, lowered if pattern.any_case else text, start):
+            for match in islice(
+                _matches(pattern, lowered if pattern.any_case else text, start), _MOST_MATCHES
+            ):
                 span = match.span("secret")
                 secret = text[slice(*span)]
                 if pattern.confirms(secret, match) and not _is_within(span, found):
