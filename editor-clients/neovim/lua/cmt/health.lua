@@ -107,7 +107,7 @@ local function editor()
   }
   local problems = config.problems()
   for _, problem in ipairs(problems) do
-    found[#found + 1] = finding("warn", problem, "See :help cmt-config.")
+    found[#found + 1] = finding("warn", problem, ":help cmt-config names all options.")
   end
   if #problems == 0 then
     found[#found + 1] = finding("ok", "vim.g.cmt holds known options only")
@@ -184,7 +184,7 @@ local function program()
   end
   local path = vim.fn.exepath(cmd[1])
   if path == "" then
-    local advice = "Install it with pipx install cmt-lsp, or name it in vim.lsp.config; see :help cmt-server."
+    local advice = "Install it with `pipx install cmt-lsp`; :help cmt-server tells how to name one elsewhere."
     return { finding("error", ("`%s` is not found"):format(cmd[1]), advice) }
   end
   local output, reason = run(M.command_with(cmd, "--version"))
@@ -274,7 +274,7 @@ function M.key_finding(told)
       "Set a key that is in force."
     )
   end
-  return finding("ok", ("key from %s, for %s"):format(told.source, told.origin))
+  return finding("ok", ("key: %s, for %s"):format(told.source, told.origin))
 end
 
 --- What the running server says of itself; one that is silent is not asked twice.
