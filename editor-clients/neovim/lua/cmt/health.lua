@@ -322,8 +322,7 @@ end
 
 ---@return cmt.Finding[]
 local function log()
-  local path = (vim.lsp.log.get_filename or vim.lsp.get_log_path)()
-  return { finding("info", "Neovim's LSP log is " .. path) }
+  return { finding("info", "Neovim's LSP log is " .. vim.lsp.log.get_filename()) }
 end
 
 ---@param title string
