@@ -1,0 +1,106 @@
+--- Which windows follow the end of a transcript. A window follows while its end is in sight; where the person has
+--- scrolled away or moved the cursor, it is left alone.
+
+local M = {}
+
+---@class (exact) cmt.Place where a window was left
+---@field lnum integer
+---@field col integer
+
+---@type table<integer, cmt.Place> by window
+local left = {}
+
+---@param win integer
+---@param last integer
+local function at_end(win, last)
+  local cursor = vim.api.nvim_win_get_cursor(win)
+  local place = left[win]
+  if place and place.lnum == cursor[1] and place.col == cursor[2] then
+    return true
+  end
+  return vim.fn.line("w$", win) >= last
+end
+
+--- The windows on a buffer that show its end; to be asked before the buffer grows.
+---@param buf integer
+---@return integer[]
+function M.windows(buf)
+  local last = vim.api.nvim_buf_line_count(buf)
+  return vim.tbl_filter(function(win)
+    return at_end(win, last)
+  end, vim.fn.win_findbuf(buf))
+end
+
+--- The highest line that still lets the end of the buffer fit into a window below it.
+---@param win integer
+---@param last integer
+---@return integer
+local function top_for_end(win, last)
+  local height = vim.api.nvim_win_get_height(win)
+  local top = math.max(1, last - height + 1)
+  while top < last do
+    local rows = vim.api.nvim_win_text_height(win, { start_row = top - 1, end_row = last - 1 }).all
+    if rows <= height then
+      break
+    end
+    top = math.min(last, top + math.max(1, math.floor((rows - height) / 4)))
+  end
+  return top
+end
+
+---@param win integer
+---@param last integer
+---@param column integer of the last character
+local function show_end(win, last, column)
+  local view_top = vim.fn.line("w0", win)
+  local height = vim.api.nvim_win_get_height(win)
+  vim.api.nvim_win_set_cursor(win, { last, column })
+  left[win] = { lnum = last, col = vim.api.nvim_win_get_cursor(win)[2] }
+  -- Neovim itself scrolls by the lines that are missing, but puts the end in the middle after a longer step.
+  if last - view_top >= 2 * height then
+    local top = top_for_end(win, last)
+    vim.api.nvim_win_call(win, function()
+      vim.fn.winrestview({ topline = top })
+    end)
+  end
+end
+
+--- The person's cursor stands in this window above the end: scroll as far as it stays in sight.
+---@param win integer
+---@param last integer
+local function creep(win, last)
+  local cursor = vim.api.nvim_win_get_cursor(win)[1]
+  local top = math.min(top_for_end(win, last), cursor)
+  if top > vim.fn.line("w0", win) then
+    vim.api.nvim_win_call(win, function()
+      vim.fn.winrestview({ topline = top })
+    end)
+  end
+end
+
+--- Show the new end in windows that followed. Without `force` the cursor of the window the person is in moves only
+--- where it stood at the end.
+---@param buf integer
+---@param windows integer[] what `windows` gave before the buffer grew
+---@param was_last integer the last line before it grew
+---@param force? boolean
+function M.go(buf, windows, was_last, force)
+  local last = vim.api.nvim_buf_line_count(buf)
+  local text = vim.api.nvim_buf_get_lines(buf, last - 1, last, true)[1]
+  local column = math.max(0, #text - 1)
+  local here = vim.api.nvim_get_current_win()
+  for _, win in ipairs(windows) do
+    if vim.api.nvim_win_is_valid(win) and vim.api.nvim_win_get_buf(win) == buf then
+      local cursor = vim.api.nvim_win_get_cursor(win)[1]
+      if win == here and cursor < was_last and not force then
+        creep(win, last)
+      else
+        show_end(win, last, column)
+      end
+    else
+      left[win] = nil
+    end
+  end
+end
+
+return M

@@ -1,0 +1,49 @@
+--- Questions that must be answered before money or a secret leaves. Silence and a closed window mean no.
+
+local events = require("cmt.events")
+local picker = require("cmt.picker")
+
+local M = {}
+
+--- The server asks; to be called in the coroutine of its request.
+---@param params lsp.ShowMessageRequestParams
+---@return lsp.MessageActionItem|vim.NIL
+function M.from_server(params)
+  local co = coroutine.running()
+  vim.schedule(function()
+    picker.pick(params.actions or {}, {
+      prompt = params.message,
+      format_item = function(action)
+        return action.title
+      end,
+    }, function(choice)
+      vim.schedule(function()
+        coroutine.resume(co, choice or vim.NIL)
+      end)
+    end)
+  end)
+  return coroutine.yield()
+end
+
+--- A budget stopped a question: ask whether this one goes out all the same.
+---@param sentence string
+---@param send fun()
+---@param keep fun() what to do where it does not
+function M.budget(sentence, send, keep)
+  events.fire("CmtBudget", { state = "exceeded", message = sentence })
+  local choices = { "Do not send", "Send this one all the same" }
+  picker.pick(choices, {
+    prompt = sentence,
+    format_item = function(choice)
+      return choice
+    end,
+  }, function(choice)
+    if choice == choices[2] then
+      send()
+    else
+      keep()
+    end
+  end)
+end
+
+return M

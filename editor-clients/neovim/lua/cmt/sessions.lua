@@ -1,0 +1,130 @@
+--- Sessions: new ones, earlier ones, their names and branches.
+
+local chats = require("cmt.chat")
+local client = require("cmt.client")
+local figures = require("cmt.figures")
+local notice = require("cmt.notice")
+local picker = require("cmt.picker")
+
+local M = {}
+
+--- Show a session: in its own chat where it has one, else in a chat of its own.
+---@param session cmt.wire.Session
+---@param mods? string
+function M.open(session, mods)
+  for _, chat in ipairs(chats.all()) do
+    if chat.session and chat.session.id == session.id then
+      return chat:open(mods)
+    end
+  end
+  client.ask("cmt/session/get", { sessionId = session.id }, function(found)
+    local current = chats.current()
+    local empty = current and not current.turn and not current.last and current:panes()
+    local chat = empty and current or chats.new(found.session)
+    if not empty and current and current:panes() then
+      require("cmt.layout").close(current:panes())
+    end
+    chat:open(mods)
+    chat:show_history(found)
+  end)
+end
+
+--- `:Cmt new [name]`: a chat with nothing in it; the one before stays where it is stored.
+---@param call cmt.Call
+function M.new(call)
+  local before = chats.current()
+  local panes = before and before:panes()
+  if panes and call.mods == "" then
+    require("cmt.layout").close(panes)
+  end
+  local chat = chats.new()
+  chat:open(call.mods)
+  if call.args ~= "" then
+    client.ask("cmt/session/create", { name = call.args }, function(session)
+      chat.session = session
+      chat:bar()
+    end)
+  end
+end
+
+---@param session cmt.wire.Session
+---@return string
+local function line(session)
+  local parts = { session.name ~= "" and session.name or "(no name)", figures.age(session.updatedAt) }
+  parts[#parts + 1] = ("%d turn%s"):format(session.turns, session.turns == 1 and "" or "s")
+  parts[#parts + 1] = figures.cost(session.cost)
+  parts[#parts + 1] = figures.model(session.model)
+  if session.state ~= "idle" then
+    parts[#parts + 1] = session.state == "elsewhere" and "busy in another window" or "busy"
+  end
+  return table.concat(parts, " · ")
+end
+
+--- `:Cmt sessions[!] [words]`: pick an earlier one; words search names and texts, `!` looks in all workspaces.
+---@param call cmt.Call
+function M.pick(call)
+  local params = { scope = call.bang and "all" or "workspace" }
+  if call.args ~= "" then
+    params.query = call.args
+  end
+  client.ask("cmt/session/list", params, function(found)
+    if #found.sessions == 0 then
+      return notice.say(
+        call.args ~= "" and "No session holds these words: try fewer, or :Cmt sessions! for all folders."
+          or "There are no sessions here yet: ask something, or look with :Cmt sessions! in all folders."
+      )
+    end
+    picker.pick(found.sessions, { prompt = "Sessions", format_item = line }, function(session)
+      if session then
+        M.open(session, call.mods)
+      end
+    end)
+  end)
+end
+
+--- The session of the current chat; says so where there is none.
+---@return cmt.Chat?
+---@return cmt.wire.Session?
+function M.current()
+  local chat = chats.current()
+  if not (chat and chat.session) then
+    notice.warn("There is no session yet: ask something first, or open one with :Cmt sessions.")
+    return nil, nil
+  end
+  return chat, chat.session
+end
+
+--- `:Cmt rename {name}`
+---@param call cmt.Call
+function M.rename(call)
+  local chat, session = M.current()
+  if not (chat and session) then
+    return
+  end
+  local function rename(name)
+    if name and vim.trim(name) ~= "" then
+      client.ask("cmt/session/update", { sessionId = session.id, name = name }, function(changed)
+        chat.session = changed
+        chat:bar()
+      end)
+    end
+  end
+  if call.args ~= "" then
+    rename(call.args)
+  else
+    vim.ui.input({ prompt = "Name: ", default = session.name }, rename)
+  end
+end
+
+--- `:Cmt fork`: go on with the same history in a new session; the old one stays as it is.
+---@param call cmt.Call
+function M.fork(call)
+  local _, session = M.current()
+  if session then
+    client.ask("cmt/session/fork", { sessionId = session.id }, function(forked)
+      M.open(forked, call.mods)
+    end)
+  end
+end
+
+return M

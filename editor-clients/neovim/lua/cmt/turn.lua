@@ -1,0 +1,196 @@
+--- One question on its way: what the server says of it, folded into a state, and told to whoever shows it.
+
+local client = require("cmt.client")
+local events = require("cmt.events")
+local notice = require("cmt.notice")
+
+local M = {}
+
+---@alias cmt.Phase "sending"|"waiting"|"thinking"|"streaming"|"retrying"|"stopping"|"done"
+
+---@class (exact) cmt.TurnView what a turn tells; all are called on the main loop
+---@field started fun(turn: cmt.Turn)
+---@field text fun(turn: cmt.Turn, text: string)
+---@field thought fun(turn: cmt.Turn, text: string) the whole thinking, before the first text
+---@field changed fun(turn: cmt.Turn) the phase or what is known has changed
+---@field ended fun(turn: cmt.Turn, outcome: cmt.Outcome)
+
+---@class (exact) cmt.Outcome
+---@field result cmt.wire.TurnResult?
+---@field error cmt.wire.RpcErrorBody?
+---@field gone boolean? the server died
+
+---@class cmt.Turn
+---@field session_id string?
+---@field turn_id string?
+---@field model string?
+---@field phase cmt.Phase
+---@field since number ms of the loop's clock when it was sent
+---@field heard number ms of the loop's clock when something last came
+---@field characters integer of the answer so far
+---@field thinking string[] pieces
+---@field retry { reason: string, at: number, attempt: integer, most: integer }? the next attempt
+---@field usage cmt.wire.Usage?
+---@field stopped boolean whether the person stopped it
+---@field private token string
+---@field private request_id integer?
+---@field private view cmt.TurnView
+local Turn = {}
+Turn.__index = Turn
+
+---@type table<cmt.Turn, true> the turns under way
+local running = {}
+
+--- All turns under way.
+---@return cmt.Turn[]
+function M.running()
+  return vim.tbl_keys(running)
+end
+
+---@type table<string, fun(self: cmt.Turn, value: table<string, any>)>
+local HEAR = {
+  started = function(self, value)
+    self.turn_id, self.session_id, self.model = value.turnId, value.sessionId, value.model
+    self:move("waiting")
+    self.view.started(self)
+    events.fire("CmtTurnStarted", { turnId = value.turnId, sessionId = value.sessionId, model = value.model })
+  end,
+  waiting = function(self, value)
+    self:move(value.phase == "thinking" and "thinking" or "waiting")
+  end,
+  thinking = function(self, value)
+    table.insert(self.thinking, value.text)
+    self:move("thinking")
+  end,
+  text = function(self, value)
+    self:tell_thinking()
+    self.characters = self.characters + vim.fn.strchars(value.text)
+    self.retry = nil
+    self.view.text(self, value.text)
+    if self.phase ~= "streaming" then
+      self:move("streaming")
+    end
+  end,
+  retry = function(self, value)
+    self.retry = {
+      reason = value.reason,
+      at = vim.uv.now() + value.delayMs,
+      attempt = value.attempt,
+      most = value.maxAttempts,
+    }
+    self:move("retrying")
+  end,
+  usage = function(self, value)
+    self.usage = value.usage
+    self.view.changed(self)
+  end,
+}
+
+---@private
+---@param phase cmt.Phase
+function Turn:move(phase)
+  if self.phase ~= "stopping" and self.phase ~= "done" then
+    self.phase = phase
+  end
+  self.view.changed(self)
+end
+
+---@private
+function Turn:tell_thinking()
+  if #self.thinking > 0 then
+    local text = table.concat(self.thinking)
+    self.thinking = {}
+    self.view.thought(self, text)
+  end
+end
+
+---@private
+---@param value table<string, any>
+function Turn:hear(value)
+  self.heard = vim.uv.now()
+  local act = HEAR[value.kind]
+  if act and self.phase ~= "done" then
+    act(self, value)
+  end
+end
+
+--- End it, once: whichever of reply, notification and death of the server comes first.
+---@param outcome cmt.Outcome
+function Turn:finish(outcome)
+  if self.phase == "done" then
+    return
+  end
+  self:tell_thinking()
+  self.phase = "done"
+  running[self] = nil
+  client.unlisten(self.token)
+  local result = outcome.result
+  self.view.ended(self, outcome)
+  local data = { turnId = self.turn_id, sessionId = self.session_id, result = result, error = outcome.error }
+  if result and result.stopReason == "cancelled" or (self.stopped and not result) then
+    events.fire("CmtTurnCancelled", data)
+  elseif result then
+    events.fire("CmtTurnFinished", data)
+  else
+    events.fire("CmtTurnFailed", data)
+  end
+  if result then
+    events.fire("CmtUsage", { turnId = self.turn_id, usage = result.usage, cost = result.cost, cache = result.cache })
+  end
+end
+
+--- Stop it. The server answers with what had come; where it has no turn yet nothing was sent, and it ends here, since
+--- Neovim drops the reply to a cancelled request.
+function Turn:stop()
+  self.stopped = true
+  if self.request_id then
+    client.withdraw(self.request_id)
+  end
+  if self.turn_id then
+    self:move("stopping")
+  else
+    self:finish({})
+  end
+end
+
+--- Ask a question.
+---@param method "cmt/chat"|"cmt/retry"
+---@param params table<string, any> of the request, without tokens
+---@param view cmt.TurnView
+---@return cmt.Turn
+function M.send(method, params, view)
+  local now = vim.uv.now()
+  local self = setmetatable({
+    session_id = params.sessionId,
+    phase = "sending",
+    since = now,
+    heard = now,
+    characters = 0,
+    thinking = {},
+    stopped = false,
+    view = view,
+  }, Turn)
+  running[self] = true
+  self.token = client.listen(function(value)
+    self:hear(value)
+  end)
+  local all = vim.tbl_extend("force", params, { partialResultToken = self.token })
+  self.request_id = client.request(method, all, function(err, result)
+    self:finish({ error = err, result = result, gone = err ~= nil and err.code == -32099 })
+  end)
+  return self
+end
+
+client.on("cmt/turn", function(params)
+  if params.phase ~= "ended" and params.phase ~= "failed" then
+    return
+  end
+  for turn in pairs(running) do
+    if turn.turn_id == params.turnId then
+      local outcome = { result = notice.present(params.result), error = notice.present(params.error) }
+      return turn:finish(outcome)
+    end
+  end
+end)
+
+return M
