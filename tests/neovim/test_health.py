@@ -27,7 +27,7 @@ Check = Callable[..., str]
 
 
 @pytest.fixture
-def check(tmp_path: Path) -> Check:
+def check(nvim_path: str, tmp_path: Path) -> Check:
     """Run the check with this Lua before it and these programs first on PATH; the report's text."""
 
     def run(before: str = "", *, path: Path | None = None, **env: str) -> str:
@@ -44,7 +44,7 @@ def check(tmp_path: Path) -> Check:
             "WAYLAND_DISPLAY": "",
         }
         subprocess.run(
-            [BIN / "nvim", "--headless", "--clean", *arguments, "-c", f"write {report}", "-c", "qall!"],
+            [nvim_path, "--headless", "--clean", *arguments, "-c", f"write {report}", "-c", "qall!"],
             env=os.environ | world | env,
             stdin=subprocess.DEVNULL,
             capture_output=True,

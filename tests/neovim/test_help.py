@@ -6,14 +6,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 PLUGIN = Path(__file__).parents[2] / "editor-clients" / "neovim"
-NVIM = Path(sys.executable).parent / "nvim"
 
 NAMES = r"""
 local function flat(options, prefix, found)
@@ -44,11 +42,11 @@ io.stdout:write(vim.json.encode({
 """
 
 
-def nvim(*arguments: str, folder: Path) -> str:
+def nvim(path: str, *arguments: str, folder: Path) -> str:
     """What a Neovim with the plugin writes to its standard output."""
     world = {"HOME": str(folder), "XDG_STATE_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     done = subprocess.run(
-        [NVIM, "--headless", "--clean", "--cmd", f"set rtp^={PLUGIN}", *arguments, "-c", "qall!"],
+        [path, "--headless", "--clean", "--cmd", f"set rtp^={PLUGIN}", *arguments, "-c", "qall!"],
         env=os.environ | world,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -60,12 +58,12 @@ def nvim(*arguments: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def names(nvim_path: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the plugin offers, asked of a Neovim that has it."""
     folder = tmp_path_factory.mktemp("names")
     script = folder / "names.lua"
     script.write_text(NAMES)
-    found: dict[str, Any] = json.loads(nvim("-c", f"luafile {script}", folder=folder))
+    found: dict[str, Any] = json.loads(nvim(nvim_path, "-c", f"luafile {script}", folder=folder))
     sources = [path.read_text(encoding="utf-8") for path in PLUGIN.rglob("*.lua")]
     found["events"] = sorted({name for text in sources for name in re.findall(r'fire\("(\w+)"', text)})
     found["variables"] = sorted({name for text in sources for name in re.findall(r"vim\.g\.(cmt\w*)", text)})
@@ -73,12 +71,12 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def tags(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def tags(nvim_path: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The tags of the help file, as `:helptags` finds them; it fails on one that stands twice."""
     folder = tmp_path_factory.mktemp("help")
     (folder / "doc").mkdir()
     (folder / "doc" / "cmt.txt").write_bytes((PLUGIN / "doc" / "cmt.txt").read_bytes())
-    nvim("-c", f"helptags {folder / 'doc'}", folder=folder)
+    nvim(nvim_path, "-c", f"helptags {folder / 'doc'}", folder=folder)
     return {line.split("\t")[0] for line in (folder / "doc" / "tags").read_text().splitlines()}
 
 
@@ -111,21 +109,21 @@ def test_nothing_of_the_plugin_is_loaded_before_it_is_used(names: dict[str, Any]
     assert names["loaded"] in ([], {})
 
 
-def test_the_defaults_in_the_help_are_those_of_the_code(tmp_path: Path) -> None:
+def test_the_defaults_in_the_help_are_those_of_the_code(nvim_path: str, tmp_path: Path) -> None:
     """The keys of the table and the values of the example."""
     text = (PLUGIN / "doc" / "cmt.txt").read_text()
     written = 'io.stdout:write(vim.json.encode(require("cmt.config").defaults))'
-    defaults = json.loads(nvim("-c", f"lua {written}", folder=tmp_path))
+    defaults = json.loads(nvim(nvim_path, "-c", f"lua {written}", folder=tmp_path))
     keys = dict(re.findall(r"^(\w+) +(\S+) +(?:prompt|transcript|both) ", text, re.MULTILINE))
     assert keys == defaults["keys"]
     for name in ("width", "prompt_height", "batch_ms", "history_turns"):
         assert f"      {name} = {defaults[name]},\n" in text
 
 
-def test_references_in_the_help_lead_somewhere(tags: set[str], tmp_path: Path) -> None:
+def test_references_in_the_help_lead_somewhere(nvim_path: str, tags: set[str], tmp_path: Path) -> None:
     """Each |reference| is a tag of ours or of Neovim's own help."""
     text = (PLUGIN / "doc" / "cmt.txt").read_text()
-    runtime = nvim("-c", "lua io.stdout:write(vim.env.VIMRUNTIME)", folder=tmp_path)
+    runtime = nvim(nvim_path, "-c", "lua io.stdout:write(vim.env.VIMRUNTIME)", folder=tmp_path)
     theirs = (Path(runtime) / "doc" / "tags").read_text()
     known = tags | {line.split("\t")[0] for line in theirs.splitlines()}
     assert {ref for ref in re.findall(r"\|([^\s|]+)\|", text) if ref not in known} == set()
