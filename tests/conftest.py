@@ -56,6 +56,8 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith(("ANTHROPIC_", "CMT_"))]:
         if name != "CMT_CAMPAIGN":
             monkeypatch.delenv(name)
+    for name in ("COLUMNS", "LINES"):  # they win over the width that a test gives its terminal
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CMT_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
