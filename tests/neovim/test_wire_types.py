@@ -153,3 +153,22 @@ def compiled(folder: Path, name: str) -> str:
         [COMPILER, *strict, name], cwd=folder, capture_output=True, text=True, check=False, timeout=50
     )
     return done.stdout + done.stderr
+
+
+def test_the_plugin_names_only_types_that_are_declared() -> None:
+    """Each `cmt.` type in an annotation of the plugin is declared in it, once."""
+    lines = [
+        line
+        for path in sorted(LUA.parent.rglob("*.lua"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "---@" in line
+    ]
+    named = re.compile(r"---@(?:class(?: \(exact\))?|alias) (cmt\.[\w.]+)")
+    declared = [match[1] for line in lines if (match := named.match(line.strip()))]
+    used = {
+        name.rstrip(".")
+        for line in lines
+        for name in re.findall(r"(?<![\w\"'/.])cmt\.[A-Z][\w.]+|cmt\.wire\.\w+", line)
+    }
+    assert sorted(set(declared)) == sorted(declared)
+    assert used - set(declared) == set()
