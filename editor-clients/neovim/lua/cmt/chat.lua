@@ -303,7 +303,11 @@ function Chat:ended(turn, outcome, asked)
   else
     local sentence = notice.sentence(failure)
     self.transcript:finish("[failed: " .. sentence .. "]", "CmtError")
-    self:refused(failure, sentence, asked, turn.characters == 0)
+    if outcome.gone then -- who watches the server says so once for all chats
+      self.prompt:give_back(asked)
+    else
+      self:refused(failure, sentence, asked, turn.characters == 0)
+    end
   end
   self:bar()
 end

@@ -96,6 +96,21 @@ local function problem(wanted)
   end
 end
 
+--- Start the process so that its end is ours to tell: Neovim's own sentence about a killed server is longer than the
+--- line, and waits for Enter.
+---@param command string[]
+---@param wanted vim.lsp.ClientConfig
+local function quiet_end(command, wanted)
+  return function(dispatchers)
+    local own = vim.tbl_extend("force", dispatchers, {
+      on_exit = function()
+        dispatchers.on_exit(0, 0)
+      end,
+    })
+    return vim.lsp.rpc.start(command, own, { cwd = wanted.cmd_cwd, env = wanted.cmd_env, detached = wanted.detached })
+  end
+end
+
 ---@return vim.lsp.ClientConfig? config nil where the runtime path has none
 local function wanted_config()
   local found = vim.lsp.config[NAME]
@@ -139,6 +154,10 @@ function M.start()
   end
   for _, sentence in ipairs(config.problems()) do
     notice.warn(sentence)
+  end
+  local command = wanted.cmd
+  if type(command) == "table" then
+    wanted.cmd = quiet_end(command, wanted)
   end
   running = vim.lsp.start(wanted, { attach = false, silent = true, reuse_client = wanted.reuse_client })
   client = running and vim.lsp.get_client_by_id(running)

@@ -1,11 +1,66 @@
---- What the person is told: one sentence, with what to do next.
+--- What the person is told: one sentence, with what to do next, and never a prompt that waits for a key.
 
 local M = {}
+
+local SHOWN_MS = 8000
+---@type integer? the window of the newest sentence
+local shown
+
+--- Neovim's own vim.notify asks for Enter when a sentence is longer than the line or a second one follows, and loses
+--- it in insert mode.
+---@return boolean
+local function is_neovims_own()
+  return debug.getinfo(vim.notify, "S").source:find("editor.lua", 1, true) ~= nil
+end
+
+local function hide()
+  if shown and vim.api.nvim_win_is_valid(shown) then
+    vim.api.nvim_win_close(shown, true)
+  end
+  shown = nil
+end
+
+--- Show a sentence in the upper right corner for a while; keys and cursor stay where they are.
+---@param message string
+---@param group string
+local function float(message, group)
+  hide()
+  local width = math.max(10, math.min(60, vim.o.columns - 4, vim.fn.strdisplaywidth(message)))
+  local buf = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_lines(buf, 0, -1, true, vim.split(message, "\n", { plain = true }))
+  vim.bo[buf].bufhidden = "wipe"
+  shown = vim.api.nvim_open_win(buf, false, {
+    relative = "editor",
+    anchor = "NE",
+    row = 1,
+    col = vim.o.columns - 1,
+    width = width,
+    height = 1,
+    style = "minimal",
+    border = "rounded",
+    focusable = false,
+    noautocmd = true,
+    zindex = 200,
+  })
+  vim.wo[shown].wrap, vim.wo[shown].linebreak = true, true
+  vim.wo[shown].winhighlight = "NormalFloat:" .. group
+  vim.api.nvim_win_set_height(shown, math.min(vim.o.lines - 4, vim.api.nvim_win_text_height(shown, {}).all))
+  local mine = shown
+  vim.defer_fn(function()
+    if shown == mine then
+      hide()
+    end
+  end, SHOWN_MS)
+end
 
 ---@param message string
 ---@param level? integer a vim.log.levels value; INFO without it
 function M.say(message, level)
-  vim.notify(message, level or vim.log.levels.INFO, { title = "cmt" })
+  level = level or vim.log.levels.INFO
+  if not is_neovims_own() then
+    return vim.notify(message, level, { title = "cmt" })
+  end
+  float(message, level >= vim.log.levels.ERROR and "CmtError" or "NormalFloat")
 end
 
 ---@param message string

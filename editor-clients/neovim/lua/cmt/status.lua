@@ -59,8 +59,12 @@ local function phase_text(turn, now)
   local seconds = math.floor((now - turn.since) / 1000)
   if turn.phase == "retrying" and turn.retry then
     local left = math.max(0, math.ceil((turn.retry.at - now) / 1000))
-    local reason = turn.retry.reason
-    return ("%s · trying again in %d s (%d of %d)"):format(reason, left, turn.retry.attempt + 1, turn.retry.most)
+    return ("trying again in %d s (%d of %d): %s"):format(
+      left,
+      turn.retry.attempt + 1,
+      turn.retry.most,
+      turn.retry.reason
+    )
   end
   if turn.phase == "stopping" then
     return "stopping"
@@ -81,8 +85,7 @@ end
 function M.activity(turn, stop_key)
   local now = vim.uv.now()
   local spin = SPINNER[math.floor(now / 250) % #SPINNER + 1]
-  local text = ("%s %s"):format(spin, phase_text(turn, now))
-  return stop_key and ("%s · %s stops"):format(text, stop_key) or text
+  return ("%s %s%s"):format(spin, stop_key and stop_key .. " stops · " or "", phase_text(turn, now))
 end
 
 --- Every turn under way somewhere in this editor.

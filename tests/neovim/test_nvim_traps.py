@@ -1,0 +1,230 @@
+"""What breaks naive clients of a language server that streams: each trap is set off here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from nvim_child import NvimChild, Start
+
+from cmt_lsp.simulator import Answer, Fault, Simulator
+
+SLOW = Answer(chunks=tuple(f"word{n} " for n in range(40)))
+TRANSCRIPT = "table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://chat/1'), 0, -1, true), '\\n')"
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(") ")[2][0] in "ZX"
+
+
+def wait_gone(processes: list[int], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not all(map(is_gone, processes)):
+        assert time.monotonic() < deadline, f"of {processes} some live on"
+        time.sleep(0.01)
+
+
+def test_nothing_is_loaded_at_start(start: Start) -> None:
+    """The command and the maps are there, none of the plugin's modules is, and no process runs."""
+    nvim = start()
+    assert nvim.lua("return vim.fn.exists(':Cmt')") == 2
+    assert nvim.lua("return vim.fn.maparg('<Plug>(cmt-ask)', 'x')") == ":Cmt ask "
+    loaded = nvim.lua("return vim.tbl_keys(package.loaded)")
+    assert [name for name in loaded if name == "cmt" or name.startswith("cmt.")] == []
+    assert nvim.children() == []
+
+
+STATES = {
+    "waiting for the endpoint": (Fault.stall(), ()),
+    "streaming": (Fault.stall(after_events=12), ("word3",)),
+    "in a retry wait": (Fault.status(529, retry_after=30), ("trying again in",)),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_stop_works_in_every_state(nvim: NvimChild, sim: Simulator, state: str) -> None:
+    """Neovim drops the reply to a cancelled request: the turn ends all the same, and the next one is answered."""
+    fault, shown = STATES[state]
+    sim.fail_next(fault)
+    sim.reply_with(SLOW)
+    nvim.command("Cmt ask first")
+    sim.wait_arrived(0)
+    nvim.screen.wait_for("stops", *shown)
+    nvim.command("Cmt stop")
+    nvim.screen.wait(lambda text: "[partial: stopped by you]" in text or "[stopped before" in text)
+    if fault.strikes:
+        sim.wait_closed(0)
+    sim.reply_with("Answered.")
+    nvim.command("Cmt new")
+    nvim.command("Cmt ask second")
+    nvim.screen.wait_for("## Claude", "out ")
+    assert nvim.lua("return #require('cmt.turn').running()") == 0
+
+
+def test_stop_before_the_server_has_a_turn(nvim: NvimChild, sim: Simulator) -> None:
+    """Sent and stopped in one breath: no reply ever comes, nothing hangs, and the question is back in the prompt."""
+    nvim.command("Cmt ask warm up")
+    nvim.screen.wait_for("out ")
+    nvim.lua("vim.cmd('Cmt ask at once'); vim.cmd('Cmt stop')")
+    nvim.wait("#require('cmt.turn').running() == 0")
+    nvim.screen.wait(lambda text: "[stopped before" in text or "[partial" in text)
+
+
+def test_stop_when_nothing_runs_says_so(nvim: NvimChild) -> None:
+    """A cancel of an answered request would be an error line in the log."""
+    nvim.command("Cmt ask something")
+    nvim.screen.wait_for("out ")
+    nvim.command("Cmt stop")
+    nvim.screen.wait_for("Nothing runs.")
+    log = Path(nvim.lua("return vim.lsp.log.get_filename()"))
+    assert not log.exists() or "ERROR" not in log.read_text()
+
+
+def test_server_killed_in_the_middle_of_an_answer(nvim: NvimChild, sim: Simulator) -> None:
+    """A message, the transcript intact and marked, and one command starts it again."""
+    sim.reply_with(SLOW)
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3")
+    for process in nvim.children():
+        os.kill(process, signal.SIGKILL)
+    nvim.screen.wait_for("cmt-lsp has ended", ":Cmt restart", "word3", "[failed:")
+    sim.reply_with("Back again.")
+    nvim.command("Cmt restart")
+    nvim.wait("require('cmt').status().running")
+    nvim.command("Cmt ask are you there")
+    nvim.screen.wait_for("Back again.")
+
+
+def test_leaving_in_the_middle_of_an_answer_leaves_no_process(nvim: NvimChild, sim: Simulator) -> None:
+    """`:qa!` ends the server with the editor, and with it the request that costs money."""
+    sim.reply_with(SLOW)
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3")
+    processes = nvim.children()
+    assert processes
+    nvim.quit()
+    assert all(map(is_gone, processes))
+    sim.wait_closed(0)
+
+
+def test_a_killed_editor_leaves_no_process(nvim: NvimChild, sim: Simulator) -> None:
+    """The server notices that its pipe is closed."""
+    sim.reply_with(SLOW)
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3")
+    processes = nvim.children()
+    nvim.process.kill()
+    wait_gone(processes)
+    sim.wait_closed(0)
+
+
+def test_pieces_of_an_answer_disturb_no_listener_of_progress(nvim: NvimChild, sim: Simulator) -> None:
+    """No LspProgress event and no message in the client's ring for a thousand pieces; joined they are the answer."""
+    pieces = tuple(f"{n} " for n in range(1000))
+    sim.reply_with(Answer(chunks=pieces, chunk_delay=0.001))
+    nvim.lua(
+        "heard = 0; vim.api.nvim_create_autocmd('LspProgress', { callback = function() heard = heard + 1 end })"
+    )
+    nvim.command("Cmt ask many")
+    nvim.screen.wait_for("999", "today $")
+    assert nvim.lua("return heard") == 0
+    assert "".join(pieces) in nvim.lua(f"return {TRANSCRIPT}")
+
+
+def test_streaming_makes_no_undo_entries_and_the_transcript_is_read_only(
+    nvim: NvimChild, sim: Simulator
+) -> None:
+    """Nothing can be undone into a state that never was, and typing in it is refused."""
+    sim.reply_with(SLOW)
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word39", "out ")
+    buffer = "vim.fn.bufnr('cmt://chat/1')"
+    assert nvim.lua(f"return #vim.fn.undotree({buffer}).entries") == 0
+    assert nvim.lua(f"return vim.bo[{buffer}].modifiable") is False
+
+
+def test_null_is_absent_whatever_the_version_makes_of_it(nvim: NvimChild) -> None:
+    """Neovim 0.12 gives vim.NIL, which is true."""
+    assert nvim.lua("return require('cmt.notice').present(vim.NIL) == nil") is True
+    sentence = nvim.lua("return require('cmt.notice').sentence({ message = 'No.', data = vim.NIL })")
+    assert sentence == "No."
+
+
+SECRET = "AKIA" + "QYLPMN5HHHFPZAM2"  # the shape of a key, in two parts so that no scanner takes it for one
+
+
+@pytest.mark.parametrize(("keys", "sent"), [("<CR>", 0), ("j<CR>", 1)])
+def test_a_question_of_the_server_never_stops_the_editor(
+    nvim: NvimChild, sim: Simulator, keys: str, sent: int
+) -> None:
+    """The first choice is no; while it is open the editor answers."""
+    nvim.command(f"Cmt ask my key is {SECRET}, is it fine?")
+    nvim.screen.wait_for("Do not send" if "Do not send" in nvim.screen.text else "about to be sent")
+    assert not nvim.blocked()
+    nvim.keys(keys)
+    nvim.wait("#require('cmt.turn').running() == 0")
+    assert len(sim.requests) == sent
+
+
+def test_overload_is_a_countdown(nvim: NvimChild, sim: Simulator) -> None:
+    """The seconds go down on the screen, and the editor is free."""
+    sim.fail_next(Fault.status(529, retry_after=3))
+    sim.reply_with("At last.")
+    nvim.command("Cmt ask busy?")
+    nvim.screen.wait_for("trying again in 3 s")
+    assert not nvim.blocked()
+    nvim.screen.wait_for("trying again in 2 s")
+    nvim.screen.wait_for("At last.")
+
+
+def test_two_chats_at_once_keep_their_answers_apart(nvim: NvimChild, sim: Simulator) -> None:
+    """Each answer and each cost is under its own question."""
+    sim.reply_with(Answer(chunks=("slow ", "one "), chunk_delay=0.1), "quick two")
+    nvim.command("Cmt ask one")
+    sim.wait_arrived(0)
+    nvim.command("tab Cmt new")
+    nvim.command("Cmt ask two")
+    nvim.screen.wait_for("quick two", "out ")
+    nvim.command("tabclose")
+    nvim.screen.wait_for("slow one", "out ")
+    assert "quick" not in nvim.lua(f"return {TRANSCRIPT}")
+
+
+@pytest.mark.parametrize("way", ["bwipeout! cmt://chat/1", "only | tabnew | tabonly"])
+def test_a_chat_that_is_closed_while_it_streams_breaks_nothing(
+    nvim: NvimChild, sim: Simulator, way: str
+) -> None:
+    """The turn goes on and is kept; no error appears."""
+    sim.reply_with(SLOW)
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3")
+    nvim.lua("vim.cmd(...)", way)
+    sim.release()
+    nvim.wait("#require('cmt.turn').running() == 0")
+    assert nvim.lua("return vim.v.errmsg") == ""
+    nvim.command("Cmt sessions count")
+    nvim.screen.wait_for("Sessions", "1 turn")
+
+
+def test_a_long_message_never_asks_for_enter(start: Start) -> None:
+    """In a narrow screen, in insert mode too."""
+    nvim = start(columns=40, rows=16)
+    nvim.lua("require('cmt.notice').fail(('a long sentence '):rep(12) .. 'END')")
+    nvim.screen.wait_for("END")
+    assert not nvim.blocked()
+    nvim.keys("itext")
+    nvim.lua("require('cmt.notice').say('short')")
+    nvim.screen.wait_for("short", "text")
+    assert not nvim.blocked()
