@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nvim_child import NvimChild
 
-from cmt_lsp.simulator import simulator_in_thread
+from cmt_lsp.simulator import Answer, Fault, Simulator, simulator_in_thread
 
 PLUGIN = Path(__file__).parents[2] / "editor-clients" / "neovim"
 BIN = Path(sys.executable).parent
@@ -166,3 +167,19 @@ def test_a_server_of_another_contract_is_named_with_what_to_update(check: Check)
     report = check(asked, ANTHROPIC_API_KEY=KEY)
     assert "option `Update the server: pipx upgrade cmt-lsp.`" in report
     assert "option `Update the plugin.`" in report
+
+
+def test_a_check_in_the_middle_of_an_answer_leaves_it_alone(nvim: NvimChild, sim: Simulator) -> None:
+    """On the screen: what the terminal can do, and a server named by a command of several words; then the rest comes."""
+    sim.reply_with(Answer(chunks=tuple(f"word{n} " for n in range(40))))
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3", "stops")
+    nvim.command("tab Cmt health")
+    nvim.screen.wait_for("cmt: editor", "a screen of 110 by 36, with all colours")
+    report = "\n".join(nvim.call("nvim_buf_get_lines", 0, 0, -1, True))
+    assert complaints(report) == []
+    assert "cmt-lsp 0." in report
+    nvim.command("tabclose")
+    sim.release()
+    nvim.screen.wait_for("word39", "out ")
