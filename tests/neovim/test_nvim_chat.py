@@ -53,7 +53,7 @@ def test_thinking_is_a_closed_fold_above_the_answer(nvim: NvimChild, sim: Simula
     sim.reply_with(Answer("Done.", thinking="First I weigh this.\nThen I weigh that."))
     nvim.lua("vim.lsp.config('cmt_lsp', { init_options = { model = 'claude-sonnet-4-5', effort = 'high' } })")
     nvim.command("Cmt ask think")
-    nvim.screen.wait_for("Done.", "Thinking, 2 lines")
+    nvim.screen.wait_for("Done.", "▸ Thinking · 8 words")
     assert "Then I weigh that." not in nvim.screen.text
     assert "Then I weigh that." in nvim.lua(
         "return table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://chat/1'), 0, -1, true), '\\n')"

@@ -33,46 +33,67 @@ local function report_lines(report)
 end
 
 ---@param scope string
----@param done fun(lines: string[])
-local function ask(scope, done)
-  local params = { scope = scope }
+---@return cmt.wire.UsageParams? params nil where there is nothing yet
+local function params_of(scope)
   local chat = chats.current()
-  if scope == "session" and chat and chat.session then
-    params.id = chat.session.id
-  elseif scope == "turn" and chat and chat.last and chat.last.result then
-    params.id = chat.last.result.turnId
+  if scope == "session" then
+    return chat and chat.session and { scope = scope, id = chat.session.id }
+  elseif scope == "turn" then
+    return chat and chat.last and chat.last.result and { scope = scope, id = chat.last.result.turnId }
   elseif scope == "today" then
     local day = os.date("%Y-%m-%d") --[[@as string]]
-    params = { scope = "all", from = day, to = day }
+    return { scope = "all", from = day, to = day }
+  end
+  return { scope = scope }
+end
+
+--- Turn, session and today, one after the other; the ledger is asked, so that they are true now.
+---@param scopes string[]
+---@param lines string[]
+---@param done fun(lines: string[])
+local function gather(scopes, lines, done)
+  local scope = table.remove(scopes, 1)
+  if not scope then
+    return done(lines)
+  end
+  local params = params_of(scope)
+  if not params then
+    lines[#lines + 1] = ("%-9s nothing yet"):format(scope)
+    return gather(scopes, lines, done)
   end
   client.ask("cmt/usage", params, function(report)
-    done(report_lines(report))
+    lines[#lines + 1] = ("%-9s %s"):format(scope, figures.cost(report.totals.cost))
+    gather(scopes, lines, done)
   end)
 end
 
---- `:Cmt cost [scope]`: a table for one scope; without it turn, session and today together.
+---@param scope string
+local function show_scope(scope)
+  if not vim.tbl_contains(M.SCOPES, scope) then
+    return notice.fail(("`%s` is no scope: use one of %s."):format(scope, table.concat(M.SCOPES, ", ")))
+  end
+  local params = params_of(scope)
+  if not params then
+    return notice.say(("There is no %s yet: ask something first."):format(scope))
+  end
+  client.ask("cmt/usage", params, function(report)
+    float.show("Cost · " .. scope, report_lines(report))
+  end)
+end
+
+--- `:Cmt cost [scope]`: a table for one scope; without it turn, session and today, and the limits.
 ---@param call cmt.Call
 function M.command(call)
-  local scope = call.args
-  if scope ~= "" then
-    if not vim.tbl_contains(M.SCOPES, scope) then
-      return notice.fail(("`%s` is no scope: use one of %s."):format(scope, table.concat(M.SCOPES, ", ")))
-    end
-    return ask(scope, function(lines)
-      float.show("Cost · " .. scope, lines)
+  if call.args ~= "" then
+    return show_scope(call.args)
+  end
+  gather({ "turn", "session", "today" }, {}, function(lines)
+    client.ask("cmt/budget/get", {}, function(found)
+      for _, budget in ipairs(found.budgets) do
+        lines[#lines + 1] = ("limit     %s"):format(budget.display)
+      end
+      float.show("Cost", lines)
     end)
-  end
-  local cost = require("cmt.status").get().cost
-  local lines = {}
-  for _, name in ipairs({ "turn", "session", "window", "today" }) do
-    local known = notice.present(cost[name])
-    lines[#lines + 1] = ("%-9s %s"):format(name, known and figures.cost(known) or "nothing yet")
-  end
-  client.ask("cmt/budget/get", {}, function(found)
-    for _, budget in ipairs(found.budgets) do
-      lines[#lines + 1] = ("limit     %s"):format(budget.display)
-    end
-    float.show("Cost", lines)
   end)
 end
 

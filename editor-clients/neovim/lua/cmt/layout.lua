@@ -43,6 +43,7 @@ local BOTH = {
   colorcolumn = "",
   spell = false,
   list = false,
+  fillchars = "fold: ,eob: ",
   wrap = true,
   linebreak = true,
   cursorline = false,
@@ -63,7 +64,7 @@ function M.open(transcript, prompt, mods)
     vim.api.nvim_win_set_width(upper, math.max(30, math.floor(width)))
   end
   dress(upper, BOTH)
-  dress(upper, { foldmethod = "manual", foldenable = true, smoothscroll = true, winfixbuf = true })
+  dress(upper, { foldmethod = "manual", foldenable = true, foldtext = "", smoothscroll = true, winfixbuf = true })
   local lower = vim.api.nvim_open_win(prompt, true, { split = "below", win = upper, height = options.prompt_height })
   dress(lower, BOTH)
   dress(lower, { winfixheight = true, winfixbuf = true, winbar = " " })

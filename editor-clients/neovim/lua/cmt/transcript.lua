@@ -181,7 +181,7 @@ end
 function Transcript:think(text)
   self:flush()
   local lines = vim.split(vim.trim(text), "\n", { plain = true })
-  table.insert(lines, 1, ("Thinking, %d lines"):format(#lines))
+  table.insert(lines, 1, ("▸ Thinking · %d words"):format(select(2, text:gsub("%S+", ""))))
   local row = vim.api.nvim_buf_line_count(self.buf) - 1
   self:append(vim.list_extend(vim.deepcopy(lines), { "", "" }))
   self.painted = math.max(self.painted, row + #lines)
@@ -229,9 +229,12 @@ end
 function Transcript:usage(mark, text, group)
   local place = vim.api.nvim_buf_get_extmark_by_id(self.buf, SPACE, mark, {})
   if place[1] then
+    local last = vim.api.nvim_buf_line_count(self.buf)
+    local windows = follow.windows(self.buf)
     vim.api.nvim_buf_set_extmark(self.buf, SPACE, place[1], 0, {
       virt_lines = { { { text, group or "CmtUsage" } } },
     })
+    follow.go(self.buf, windows, last) -- the line pushes the end down
   end
 end
 

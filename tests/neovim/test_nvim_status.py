@@ -1,0 +1,174 @@
+"""The state for other configuration: a struct, texts in three widths, events; budgets and costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nvim_child import NvimChild, Start
+
+from cmt_lsp.simulator import Fault, Simulator
+
+COLLECT = """
+seen = {}
+vim.api.nvim_create_autocmd('User', { pattern = 'Cmt*', callback = function(event)
+  table.insert(seen, { event.match, event.data })
+end })
+"""
+
+
+def test_status_is_a_struct_and_a_text_that_a_status_line_shows_whole(nvim: NvimChild) -> None:
+    """Percent signs survive; the widest of three texts that fits is taken."""
+    nvim.command("Cmt ask cost?")
+    nvim.screen.wait_for("out ")
+    nvim.wait("require('cmt').status().cost.turn ~= nil")
+    status = nvim.lua("return require('cmt').status()")
+    assert status["running"] and status["cost"]["session"]["priced"]
+    shown = "return vim.api.nvim_eval_statusline(require('cmt').statusline(...), { maxwidth = 300 }).str"
+    assert [nvim.lua(shown, width) for width in (30, 80, 200)] == [
+        status["text"][width] for width in ("short", "medium", "long")
+    ]
+    assert "%" in status["text"]["long"]
+
+
+def test_status_needs_no_server_and_asks_nobody(start: Start) -> None:
+    """A status line may call it at every redraw, from the first one on."""
+    nvim = start()
+    assert nvim.lua("return require('cmt').statusline()") == ""
+    assert nvim.lua("return require('cmt').status().running") is False
+    assert nvim.children() == []
+
+
+def test_events_carry_data(nvim: NvimChild, sim: Simulator) -> None:
+    """Started, finished with usage, and failed."""
+    nvim.lua(COLLECT)
+    nvim.command("Cmt ask one")
+    nvim.screen.wait_for("out ")
+    sim.fail_next(Fault.status(400, message="no such thing"))
+    nvim.command("Cmt ask two")
+    nvim.screen.wait_for("[failed:")
+    seen = nvim.lua("return seen")
+    assert [name for name, _ in seen] == [
+        "CmtTurnStarted", "CmtTurnFinished", "CmtUsage", "CmtTurnStarted", "CmtTurnFailed"
+    ]  # fmt: skip
+    assert seen[1][1]["result"]["stopReason"] == "end_turn"
+    assert seen[2][1]["cost"]["priced"]
+    assert seen[4][1]["error"]["data"]["kind"] == "invalid_request"
+
+
+def test_a_budget_asks_before_more_is_spent(nvim: NvimChild, sim: Simulator) -> None:
+    """Through the person's own vim.ui.select where there is one; no keeps the question in the prompt."""
+    nvim.lua(
+        "asked = nil; vim.ui.select = function(items, opts, choose) asked = { items, opts.prompt }; answer = choose end"
+    )
+    nvim.command("Cmt budget day 0.000001")
+    nvim.screen.wait_for("Limit")
+    nvim.command("Cmt ask too dear")
+    nvim.wait("asked ~= nil")
+    assert sim.requests == []
+    nvim.lua("answer(nil)")
+    nvim.wait("vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://prompt/1'), 0, -1, true)[1] == 'too dear'")
+    nvim.lua("asked = nil")
+    nvim.command("wincmd l")
+    nvim.keys("<Esc><C-w>j<CR>")
+    nvim.wait("asked ~= nil")
+    nvim.lua("answer(asked[1][2])")
+    nvim.screen.wait_for("## Claude", "out ")
+    assert len(sim.requests) == 1
+
+
+def test_costs_at_three_scopes(nvim: NvimChild) -> None:
+    """Turn, session and today in one float; one scope in detail."""
+    nvim.command("Cmt ask one")
+    nvim.screen.wait_for("out ", "today $")
+    nvim.command("Cmt cost")
+    nvim.screen.wait_for("turn      $0.0", "session   $0.0", "today     $0.0")
+    nvim.keys("q")
+    nvim.command("Cmt cost today")
+    nvim.screen.wait_for("cache saved", "requests      1")
+
+
+def test_models_with_prices_and_a_change(nvim: NvimChild) -> None:
+    """The picker shows prices; a name changes the model of the session."""
+    nvim.command("Cmt ask one")
+    nvim.screen.wait_for("out ")
+    nvim.command("Cmt model")
+    nvim.screen.wait_for("Model", "per million")
+    nvim.keys("q")
+    assert "claude-haiku-4-5" in nvim.lua("return vim.fn.getcompletion('Cmt model claude-haiku', 'cmdline')")
+    nvim.command("Cmt model claude-haiku-4-5")
+    nvim.screen.wait_for("goes on with haiku-4-5")
+
+
+def test_preview_shows_what_would_be_sent_and_sends_nothing(nvim: NvimChild, sim: Simulator) -> None:
+    """Blocks with tokens and the expected price."""
+    nvim.command("5,6Cmt add")
+    nvim.command("Cmt preview what is it?")
+    nvim.screen.wait_for("nothing was sent", "selection", "prompt", "expected cost")
+    assert sim.requests == []
+
+
+def test_a_picture_is_told_with_size_tokens_and_price(nvim: NvimChild, sim: Simulator, world: Path) -> None:
+    """Before it is sent, and it travels by its path."""
+    from PIL import Image
+
+    Image.new("RGB", (200, 100), "red").save(world / "work" / "red.png")
+    nvim.command("Cmt image red.png")
+    nvim.screen.wait_for("red.png", "200 x 100", "tokens")
+    assert sim.requests == []
+    nvim.keys("iwhat colour?<C-s>")
+    nvim.screen.wait_for("+ red.png", "out ")
+    assert "'type': 'image'" in str(sim.requests[-1].body)
+
+
+def test_one_question_to_two_models(nvim: NvimChild, sim: Simulator) -> None:
+    """Side by side, each with its cost; the session goes on with the one that is chosen."""
+    sim.reply_with("First says.", "Second says.")
+    nvim.command("Cmt compare claude-haiku-4-5 claude-sonnet-4-5 -- who are you?")
+    nvim.screen.wait_for("Go on with", "haiku-4-5")
+    nvim.keys("<CR>")
+    nvim.screen.wait_for("cmt://chat/1", "who are you?", "says.")
+
+
+BAD = {
+    "frobnicate": "has no `frobnicate`",
+    "cost yesterday": "is no scope",
+    "budget week 1": "dollars or off",
+    "compare one -- question": "Cmt compare {model} {model}",
+    "image nowhere.png": "nowhere.png",
+    "retry": "ask something first",
+    "edit": "ask something first",
+    "rename x": "no session yet",
+}
+
+
+@pytest.mark.parametrize("args", BAD)
+def test_bad_input_gets_one_sentence_with_the_way_out(nvim: NvimChild, args: str) -> None:
+    """And no Lua error, and no prompt."""
+    nvim.command(f"Cmt {args}")
+    nvim.screen.wait_for(BAD[args])
+    assert not nvim.blocked()
+    assert "stack traceback" not in nvim.screen.text
+
+
+def test_a_missing_server_says_how_to_get_it(start: Start) -> None:
+    """Nothing hangs, and the question stays in the prompt."""
+    nvim = start(setup="vim.lsp.config('cmt_lsp', { cmd = { 'no-such-cmt-lsp' } })")
+    nvim.command("Cmt")
+    nvim.keys("ihello<C-s>")
+    nvim.screen.wait_for("was not found", "pipx", "hello")
+
+
+def test_a_missing_key_and_a_dead_endpoint_are_sentences(start: Start) -> None:
+    """Without a key nothing is sent; the question comes back."""
+    nvim = start(key="")
+    nvim.command("Cmt ask hello")
+    nvim.screen.wait_for("[failed:", "key")
+    nvim.wait("vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://prompt/1'), 0, -1, true)[1] == 'hello'")
+
+
+def test_an_unknown_option_is_named(start: Start) -> None:
+    """Once, when the server starts."""
+    nvim = start(setup="vim.g.cmt = { widht = 3 }")
+    nvim.command("Cmt ask hello")
+    nvim.screen.wait_for("no option `widht`")

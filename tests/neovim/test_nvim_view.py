@@ -1,0 +1,156 @@
+"""Where the view stands while an answer streams, and how fast it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from nvim_child import NvimChild, Start
+
+from cmt_lsp.simulator import Answer, Fault, Simulator
+
+CHAT = "vim.fn.bufwinid('cmt://chat/1')"
+LINES = Answer(chunks=tuple(f"line {n}\n\n" for n in range(60)))
+PARAGRAPH = Answer(chunks=tuple(f"word{n} " for n in range(900)))
+
+
+def processor_seconds(process: int) -> float:
+    """User and system time of one process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_the_view_follows_a_long_answer(nvim: NvimChild, sim: Simulator) -> None:
+    """Many lines: the end is on the screen, right above the prompt."""
+    sim.reply_with(LINES)
+    nvim.command("Cmt ask go")
+    nvim.screen.wait_for("line 59", "today $")
+    assert "line 48" in nvim.screen.text
+
+
+def test_the_view_follows_one_paragraph_longer_than_the_window(nvim: NvimChild, sim: Simulator) -> None:
+    """A single line of the buffer; Neovim counts it as one that is not wholly visible."""
+    sim.reply_with(PARAGRAPH)
+    nvim.command("Cmt ask go")
+    nvim.screen.wait_for("word899", "today $")
+
+
+def test_a_view_that_was_scrolled_away_stays(nvim: NvimChild, sim: Simulator) -> None:
+    """Until the next question, or until the person goes back to the end."""
+    sim.reply_with(LINES, LINES)
+    sim.fail_next(Fault.stall(after_events=50))
+    nvim.command("Cmt ask go")
+    nvim.screen.wait_for("line 40")
+    nvim.command("wincmd l")
+    nvim.command("wincmd k")
+    nvim.keys("gg")
+    nvim.screen.wait_for("## You")
+    nvim.command("wincmd h")
+    sim.release()
+    nvim.screen.wait_for("today $")
+    assert "## You" in nvim.screen.text
+    assert nvim.lua(f"return vim.api.nvim_win_get_cursor({CHAT})") == [1, 0]
+    nvim.command("Cmt ask again")
+    nvim.screen.wait(lambda text: "line 59" in text)
+
+
+def test_the_persons_own_cursor_does_not_move(nvim: NvimChild, sim: Simulator) -> None:
+    """It stands in the code, or in the transcript above the end."""
+    sim.reply_with(LINES)
+    sim.fail_next(Fault.stall(after_events=8))
+    nvim.command("Cmt ask go")
+    nvim.screen.wait_for("line 3")
+    nvim.command("wincmd l")
+    nvim.command("wincmd k")
+    nvim.call("nvim_win_set_cursor", 0, [3, 1])
+    sim.release()
+    nvim.screen.wait_for("today $")
+    assert nvim.call("nvim_win_get_cursor", 0) == [3, 1]
+
+
+FILLER = """
+local buf = vim.fn.bufnr('cmt://chat/1')
+local lines = {}
+for n = 1, 3600 do
+  lines[n] = n % 40 == 5 and '```lua' or n % 40 == 20 and '```' or ('line ' .. n .. ' with `code` and **bold** words')
+end
+vim.bo[buf].modifiable = true
+vim.api.nvim_buf_set_lines(buf, -1, -1, true, lines)
+vim.bo[buf].modifiable = false
+"""
+
+
+def longest_gap(times: list[float]) -> float:
+    return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+
+
+def test_a_long_transcript_streams_without_standing_still(
+    nvim: NvimChild, sim: Simulator, figure: Callable[[str, str], None]
+) -> None:
+    """400 pieces at 15 ms below 3,600 lines, a fence left open over broken code among them."""
+    sim.reply_with("warm", Answer(chunks=("```lua\n", *(f"local x{n} = [[ {n}\n" for n in range(400))), chunk_delay=0.015))
+    nvim.command("Cmt ask warm")
+    nvim.screen.wait_for("today $")
+    nvim.lua(FILLER)
+    before = processor_seconds(nvim.process.pid)
+    seen = len(nvim.screen.flushes)
+    nvim.command("Cmt ask long")
+    nvim.screen.wait_for("x399", seconds=40)
+    times = nvim.screen.flushes[seen + 2 :]
+    spent = processor_seconds(nvim.process.pid) - before
+    figure(
+        "neovim, 400 pieces below 3,600 lines",
+        f"{len(times)} updates, longest gap {longest_gap(times) * 1000:.0f} ms, {spent:.2f} s of processor time",
+    )
+    assert len(times) >= 60
+    assert spent <= 1.0
+
+
+def test_keys_are_answered_while_pieces_come_without_delay(
+    nvim: NvimChild, sim: Simulator, figure: Callable[[str, str], None]
+) -> None:
+    """5,000 pieces; a person who types meanwhile sees each letter."""
+    sim.reply_with("warm", Answer(chunks=tuple(f"w{n} " for n in range(5000))))
+    nvim.command("Cmt")
+    nvim.keys("iwarm<C-s>")
+    nvim.screen.wait_for("today $")
+    begun = time.monotonic()
+    nvim.keys("go<C-s>")
+    waits = []
+    while "w4999" not in nvim.screen.text:
+        assert time.monotonic() - begun < 20
+        sent = time.monotonic()
+        nvim.keys("x")
+        nvim.call("nvim_get_mode")
+        waits.append(time.monotonic() - sent)
+    took = time.monotonic() - begun
+    waits.sort()
+    figure(
+        "neovim, 5,000 pieces at once",
+        f"{took:.2f} s, a key {waits[int(len(waits) * 0.95)] * 1000:.1f} ms at the 95th percentile",
+    )
+    nvim.screen.wait_for("xxx")
+    assert took < 5
+
+
+def test_first_text_on_the_screen(
+    nvim: NvimChild, sim: Simulator, figure: Callable[[str, str], None]
+) -> None:
+    """From the key that sends to the screen that shows, editor and server warm."""
+    nvim.command("Cmt")
+    nvim.keys("i")
+    taken = []
+    for n in range(12):
+        sim.reply_with(f"answer-{n}")
+        nvim.keys(f"question {n}")
+        nvim.screen.wait_for(f"question {n}")
+        begun = time.monotonic()
+        nvim.keys("<C-s>")
+        nvim.screen.wait_for(f"answer-{n}")
+        taken.append(time.monotonic() - begun)
+        nvim.wait("#require('cmt.turn').running() == 0")
+    figure("neovim, first text", f"{sorted(taken)[len(taken) // 2] * 1000:.1f} ms (median of {len(taken)})")
+    assert sorted(taken)[len(taken) // 2] < 0.5
