@@ -77,7 +77,7 @@ def test_with_a_key_and_no_server_yet_all_is_well(check: Check) -> None:
     """The program is asked for its version and its doctor; the server is not started, the key not told."""
     report = check(ANTHROPIC_API_KEY=KEY)
     assert complaints(report) == []
-    assert "cmt-lsp: cmt-lsp 0." in report
+    assert "cmt-lsp, found on PATH: cmt-lsp 0." in report
     assert "the server does not run yet" in report
     assert "OK key: environment, for https://api.anthropic.com" in report
     assert KEY not in report
@@ -110,6 +110,17 @@ def test_without_a_server_it_says_how_to_get_one(check: Check, tmp_path: Path) -
     assert "|cmt-server|" in complaint
 
 
+def test_a_server_that_was_updated_since_it_started_is_told_of(check: Check, tmp_path: Path) -> None:
+    """What is installed now says another version than what runs."""
+    newer = program(tmp_path / "newer", "echo cmt-lsp 99.1.0")
+    swapped = f"""
+    vim.lsp.config("cmt_lsp", {{ cmd = {{ "{newer}/cmt-lsp" }} }})
+    """
+    (complaint,) = complaints(check(RUNNING + swapped, ANTHROPIC_API_KEY=KEY))
+    assert "installed is 99.1.0" in complaint
+    assert ":Cmt restart" in complaint
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
@@ -122,7 +133,7 @@ def test_without_a_server_it_says_how_to_get_one(check: Check, tmp_path: Path) -
 def test_a_program_that_is_not_the_server_is_told_of(
     check: Check, tmp_path: Path, body: str, says: str
 ) -> None:
-    limit = 'require("cmt.health").limits.start_ms = 300'
+    limit = 'require("cmt.checkup").limits.start_ms = 300'
     (complaint,) = complaints(check(limit, path=program(tmp_path / "other", body)))
     assert says in complaint
 
@@ -130,7 +141,7 @@ def test_a_program_that_is_not_the_server_is_told_of(
 def test_a_server_that_is_silent_is_told_of_in_time(check: Check) -> None:
     """It is stopped by a signal; the check ends all the same."""
     stopped = """
-    require("cmt.health").limits.answer_ms = 300
+    require("cmt.checkup").limits.answer_ms = 300
     local _, pid = next(vim.api.nvim_get_proc_children(vim.fn.getpid()))
     vim.uv.kill(pid, "sigstop")
     vim.api.nvim_create_autocmd("VimLeavePre", { callback = function() vim.uv.kill(pid, "sigkill") end })
@@ -161,7 +172,7 @@ def test_unknown_options_are_named(check: Check) -> None:
 def test_a_server_of_another_contract_is_named_with_what_to_update(check: Check) -> None:
     """The older side is the one to update; what is said of no contract and of a later one stands in the report."""
     asked = """
-    local told = require("cmt.health").contract_finding
+    local told = require("cmt.checkup").contract_finding
     vim.g.cmt = { [told(nil).advice] = 1, [told({ version = 2 }).advice] = 1 }
     """
     report = check(asked, ANTHROPIC_API_KEY=KEY)
@@ -179,7 +190,7 @@ def test_a_check_in_the_middle_of_an_answer_leaves_it_alone(nvim: NvimChild, sim
     nvim.screen.wait_for("cmt: editor", "a screen of 110 by 36, with all colours")
     report = "\n".join(nvim.call("nvim_buf_get_lines", 0, 0, -1, True))
     assert complaints(report) == []
-    assert "cmt-lsp 0." in report
+    assert ", named in vim.lsp.config: cmt-lsp 0." in report
     nvim.command("tabclose")
     sim.release()
     nvim.screen.wait_for("word39", "out ")
