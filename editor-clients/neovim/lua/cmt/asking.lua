@@ -7,11 +7,8 @@ local selection = require("cmt.selection")
 
 local M = {}
 
----@class (exact) cmt.Call a call of :Cmt
+---@class (exact) cmt.Call: cmt.RangeCall a call of :Cmt
 ---@field args string what follows the subcommand
----@field range integer
----@field line1 integer
----@field line2 integer
 ---@field bang boolean
 ---@field mods string
 

@@ -159,7 +159,7 @@ function M.start()
   if type(command) == "table" then
     wanted.cmd = quiet_end(command, wanted)
   end
-  running = vim.lsp.start(wanted, { attach = false, silent = true, reuse_client = wanted.reuse_client })
+  running = vim.lsp.start(wanted, { attach = false, silent = true, reuse_client = vim.lsp.config[NAME].reuse_client })
   client = running and vim.lsp.get_client_by_id(running)
   if not client then
     notice.fail("cmt-lsp did not start: see :Cmt log, or run `cmt-lsp doctor` in a terminal.")
@@ -167,7 +167,7 @@ function M.start()
   return client
 end
 
---- Ask the server. The reply comes in any case, once: from the server, from its death, or at once where it does not run.
+--- Ask the server. The reply comes in any case, once: from the server, from its death, or at once where none runs.
 ---@param method string
 ---@param params table<string, any>
 ---@param reply cmt.Reply

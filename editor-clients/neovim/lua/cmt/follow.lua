@@ -31,15 +31,31 @@ function M.windows(buf)
   end, vim.fn.win_findbuf(buf))
 end
 
+--- Screen lines of a window that show text.
+---@param win integer
+---@return integer
+local function height_of(win)
+  return vim.api.nvim_win_get_height(win) - vim.fn.getwininfo(win)[1].winbar
+end
+
+--- Screen lines that the buffer's lines from `top` to its end take, virtual and wrapped ones included.
+---@param win integer
+---@param top integer
+---@param last integer
+---@return integer
+local function rows_from(win, top, last)
+  return vim.api.nvim_win_text_height(win, { start_row = top - 1, end_row = last - 1 }).all
+end
+
 --- The highest line that still lets the end of the buffer fit into a window below it.
 ---@param win integer
 ---@param last integer
 ---@return integer
 local function top_for_end(win, last)
-  local height = vim.api.nvim_win_get_height(win)
-  local top = math.max(1, last - height + 1)
+  local height = height_of(win)
+  local top = math.max(1, last - height + 1, vim.fn.line("w0", win))
   while top < last do
-    local rows = vim.api.nvim_win_text_height(win, { start_row = top - 1, end_row = last - 1 }).all
+    local rows = rows_from(win, top, last)
     if rows <= height then
       break
     end
@@ -49,20 +65,24 @@ local function top_for_end(win, last)
 end
 
 ---@param win integer
+---@param top integer
+local function scroll(win, top)
+  vim.api.nvim_win_call(win, function()
+    vim.fn.winrestview({ topline = top })
+  end)
+end
+
+---@param win integer
 ---@param last integer
 ---@param column integer of the last character
 local function show_end(win, last, column)
-  local view_top = vim.fn.line("w0", win)
-  local height = vim.api.nvim_win_get_height(win)
+  -- Neovim puts the end in the middle after a long step, and does not count virtual lines that have just come.
+  local top = top_for_end(win, last)
+  if top > vim.fn.line("w0", win) then
+    scroll(win, top)
+  end
   vim.api.nvim_win_set_cursor(win, { last, column })
   left[win] = { lnum = last, col = vim.api.nvim_win_get_cursor(win)[2] }
-  -- Neovim itself scrolls by the lines that are missing, but puts the end in the middle after a longer step.
-  if last - view_top >= 2 * height then
-    local top = top_for_end(win, last)
-    vim.api.nvim_win_call(win, function()
-      vim.fn.winrestview({ topline = top })
-    end)
-  end
 end
 
 --- The person's cursor stands in this window above the end: scroll as far as it stays in sight.
@@ -72,9 +92,7 @@ local function creep(win, last)
   local cursor = vim.api.nvim_win_get_cursor(win)[1]
   local top = math.min(top_for_end(win, last), cursor)
   if top > vim.fn.line("w0", win) then
-    vim.api.nvim_win_call(win, function()
-      vim.fn.winrestview({ topline = top })
-    end)
+    scroll(win, top)
   end
 end
 

@@ -97,6 +97,23 @@ end
 ---@param buf integer
 ---@param first integer the block's first line of code
 ---@param last integer the line after its last
+---@param node TSNode
+---@param group string
+local function paint_node(buf, first, last, node, group)
+  local from_row, from, to_row, to = node:range()
+  local past = first + to_row >= last
+  vim.api.nvim_buf_set_extmark(buf, SPACE, first + from_row, from, {
+    end_row = past and last - 1 or first + to_row,
+    end_col = past and -1 or to,
+    hl_group = group,
+    priority = 110,
+    strict = false,
+  })
+end
+
+---@param buf integer
+---@param first integer the block's first line of code
+---@param last integer the line after its last
 ---@param name string
 local function paint_code(buf, first, last, name)
   local language = last - first <= MOST_CODE and parser_of(name)
@@ -111,17 +128,9 @@ local function paint_code(buf, first, last, name)
     return
   end
   for id, node in query:iter_captures(tree:root(), text) do
-    local name_of = query.captures[id]
-    if name_of:sub(1, 1) ~= "_" and name_of ~= "spell" and name_of ~= "nospell" then
-      local from_row, from, to_row, to = node:range()
-      local past = first + to_row >= last
-      vim.api.nvim_buf_set_extmark(buf, SPACE, first + from_row, from, {
-        end_row = past and last - 1 or first + to_row,
-        end_col = past and -1 or to,
-        hl_group = "@" .. name_of .. "." .. language,
-        priority = 110,
-        strict = false,
-      })
+    local capture = query.captures[id]
+    if capture:sub(1, 1) ~= "_" and capture ~= "spell" and capture ~= "nospell" then
+      paint_node(buf, first, last, node, ("@%s.%s"):format(capture, language))
     end
   end
 end

@@ -75,7 +75,8 @@ end
 function M.names()
   if #known == 0 and client.get() then
     local running = client.get() --[[@as vim.lsp.Client]]
-    local reply = running:request_sync("cmt/models", vim.empty_dict(), 300)
+    local method = "cmt/models" ---@type any Neovim's types name LSP's own methods only
+    local reply = running:request_sync(method, vim.empty_dict(), 300)
     if reply and reply.result then
       known = vim.tbl_map(function(model)
         return model.id

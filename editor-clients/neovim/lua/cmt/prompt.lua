@@ -8,8 +8,8 @@ local SPACE = vim.api.nvim_create_namespace("cmt.prompt")
 ---@field buf integer
 ---@field context cmt.wire.ContextItem[]
 ---@field images cmt.wire.Image[]
----@field private labels string[] what is said of each attachment
----@field private mark integer?
+---@field package labels string[] what is said of each attachment
+---@field package mark integer?
 local Prompt = {}
 Prompt.__index = Prompt
 
@@ -89,7 +89,7 @@ function Prompt:detach()
   self:show_labels()
 end
 
----@private
+---@package
 function Prompt:show_labels()
   local last = vim.api.nvim_buf_line_count(self.buf) - 1
   local lines = {}

@@ -19,10 +19,11 @@ function M.open(session, mods)
   end
   client.ask("cmt/session/get", { sessionId = session.id }, function(found)
     local current = chats.current()
-    local empty = current and not current.turn and not current.last and current:panes()
+    local panes = current and current:panes()
+    local empty = panes and current and not current.turn and not current.last
     local chat = empty and current or chats.new(found.session)
-    if not empty and current and current:panes() then
-      require("cmt.layout").close(current:panes())
+    if panes and not empty then
+      require("cmt.layout").close(panes)
     end
     chat:open(mods)
     chat:show_history(found)

@@ -11,12 +11,12 @@ local TURNS = vim.api.nvim_create_namespace("cmt.turns")
 
 ---@class cmt.Transcript
 ---@field buf integer
----@field private state cmt.MarkdownState
----@field private painted integer rows that have their colours
----@field private pieces string[] text that is not in the buffer yet
----@field private timer uv.uv_timer_t?
----@field private last_flush number ms, of the loop's clock
----@field private thoughts [integer, integer][] extmark of first line, number of lines
+---@field package state cmt.MarkdownState
+---@field package painted integer rows that have their colours
+---@field package pieces string[] text that is not in the buffer yet
+---@field package timer uv.uv_timer_t?
+---@field package last_flush number ms, of the loop's clock
+---@field package thoughts [integer, integer][] extmark of first line, number of lines
 local Transcript = {}
 Transcript.__index = Transcript
 
@@ -51,7 +51,7 @@ function Transcript:alive()
 end
 
 --- Write at the end. All writing goes through here.
----@private
+---@package
 ---@param lines string[] the first of them goes on the buffer's last line
 ---@param force? boolean go to the end in all windows
 function Transcript:append(lines, force)
@@ -67,7 +67,7 @@ function Transcript:append(lines, force)
 end
 
 --- Colour what is complete; the last line only where `all` is given.
----@private
+---@package
 ---@param all boolean
 function Transcript:paint(all)
   local complete = vim.api.nvim_buf_line_count(self.buf) - (all and 0 or 1)
@@ -117,7 +117,7 @@ function Transcript:flush()
 end
 
 --- Row of the line after what there is; an empty buffer has one line, which is taken.
----@private
+---@package
 ---@param lines string[] whole lines
 ---@param force? boolean
 ---@return integer row of the first of them, from 0
@@ -195,7 +195,7 @@ function Transcript:think(text)
   end
 end
 
----@private
+---@package
 ---@param win integer
 ---@param row integer
 ---@param count integer
@@ -208,7 +208,7 @@ function Transcript:fold(win, row, count)
 end
 
 --- Folds belong to windows: a window that shows the buffer anew makes its own.
----@private
+---@package
 function Transcript:fold_all()
   local win = vim.api.nvim_get_current_win()
   vim.api.nvim_win_call(win, function()

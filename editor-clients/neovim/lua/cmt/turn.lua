@@ -32,9 +32,9 @@ local M = {}
 ---@field retry { reason: string, at: number, attempt: integer, most: integer }? the next attempt
 ---@field usage cmt.wire.Usage?
 ---@field stopped boolean whether the person stopped it
----@field private token string
----@field private request_id integer?
----@field private view cmt.TurnView
+---@field package token string
+---@field package request_id integer?
+---@field package view cmt.TurnView
 local Turn = {}
 Turn.__index = Turn
 
@@ -86,7 +86,7 @@ local HEAR = {
   end,
 }
 
----@private
+---@package
 ---@param phase cmt.Phase
 function Turn:move(phase)
   if self.phase ~= "stopping" and self.phase ~= "done" then
@@ -95,7 +95,7 @@ function Turn:move(phase)
   self.view.changed(self)
 end
 
----@private
+---@package
 function Turn:tell_thinking()
   if #self.thinking > 0 then
     local text = table.concat(self.thinking)
@@ -104,7 +104,7 @@ function Turn:tell_thinking()
   end
 end
 
----@private
+---@package
 ---@param value table<string, any>
 function Turn:hear(value)
   self.heard = vim.uv.now()
@@ -176,7 +176,11 @@ function M.send(method, params, view)
   end)
   local all = vim.tbl_extend("force", params, { partialResultToken = self.token })
   self.request_id = client.request(method, all, function(err, result)
-    self:finish({ error = err, result = result, gone = err ~= nil and err.code == -32099 })
+    self:finish({
+      error = err --[[@as cmt.wire.RpcErrorBody?]],
+      result = result,
+      gone = err ~= nil and err.code == -32099,
+    })
   end)
   return self
 end
