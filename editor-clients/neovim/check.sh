@@ -2,8 +2,9 @@
 # Checks the plugin's Lua: format, lint, and that it loads. Installs nothing; where a tool is missing it says how to get it.
 # Usage: check.sh [path of nvim]
 set -eu
+nvim=$(command -v "${1:-nvim}" || echo "${1:-nvim}")
+case $nvim in /*) ;; */*) nvim=$PWD/$nvim ;; esac # it may be given from where this was called
 cd "$(dirname "$0")"
-nvim=${1:-nvim}
 stylua=../tools/node_modules/.bin/stylua
 
 need() { # need <command> <how to get it>
