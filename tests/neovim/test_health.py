@@ -169,6 +169,18 @@ def test_unknown_options_are_named(check: Check) -> None:
     assert [("widht" in c, "prompt_height" in c) for c in found] == [(True, False), (False, True)]
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [("function() error('no such thing', 0) end", "no such thing"), ("'wide'", "must be a table")],
+    ids=["a function that fails", "a string"],
+)
+def test_options_that_are_no_table_are_told_of_and_the_defaults_stand(
+    check: Check, options: str, says: str
+) -> None:
+    (complaint,) = complaints(check(f"vim.g.cmt = {options}", ANTHROPIC_API_KEY=KEY))
+    assert says in complaint
+
+
 def test_a_server_of_another_contract_is_named_with_what_to_update(check: Check) -> None:
     """The older side is the one to update; what is said of no contract and of a later one stands in the report."""
     asked = """

@@ -63,14 +63,22 @@ M.defaults = {
   },
 }
 
---- What the person wrote, as it is.
+--- What the person wrote, as it is; an empty table and a sentence where it is no table.
 ---@return table<string, any>
+---@return string? problem
 function M.given()
   local given = vim.g.cmt
   if type(given) == "function" then
-    given = given()
+    local fine, made = pcall(given)
+    if not fine then
+      return {}, ("vim.g.cmt failed, so the defaults stand: %s"):format((tostring(made):match("[^\n]*")))
+    end
+    given = made
   end
-  return type(given) == "table" and given or {}
+  if given ~= nil and type(given) ~= "table" then
+    return {}, "vim.g.cmt must be a table, or a function that returns one; see :help cmt-config."
+  end
+  return given or {}
 end
 
 --- What is wrong with the person's options, one sentence each; for :checkhealth and the first use.
@@ -92,7 +100,9 @@ function M.problems()
       end
     end
   end
-  check(M.given(), M.defaults, "")
+  local given, problem = M.given()
+  found[1] = problem
+  check(given, M.defaults, "")
   table.sort(found)
   return found
 end
@@ -100,7 +110,7 @@ end
 --- The options in force: what is given, where it has the right type, over the defaults.
 ---@return cmt.Config
 function M.get()
-  local given, merged = M.given(), vim.deepcopy(M.defaults)
+  local given, merged = (M.given()), vim.deepcopy(M.defaults)
   for name, want in pairs(M.defaults) do
     if type(given[name]) == type(want) then
       merged[name] = type(want) == "table" and vim.tbl_extend("force", want, given[name]) or given[name]
