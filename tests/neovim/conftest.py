@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "server")]
 
-from nvim_child import NvimChild, Start
+from nvim_child import KEY, NvimChild, Start  # noqa: E402
 
-from cmt_lsp.simulator import Simulator, simulator_in_thread
+from cmt_lsp.simulator import Simulator, simulator_in_thread  # noqa: E402
 
-KEY = "sk-ant-test-neovim"
 SERVER = f"{{ {sys.executable!r}, '-P', '-m', 'cmt_lsp', '--stdio' }}"
 
 

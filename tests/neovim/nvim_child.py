@@ -16,6 +16,7 @@ from screen import Screen
 
 PLUGIN = Path(__file__).parents[2] / "editor-clients" / "neovim"
 PATIENCE = 15.0
+KEY = "sk-ant-test-neovim"
 
 
 class NvimError(Exception):

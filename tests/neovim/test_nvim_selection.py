@@ -29,7 +29,7 @@ def chosen(nvim: NvimChild, keys: str) -> dict[str, Any]:
     """The item of a Visual selection made by typing."""
     nvim.keys(f"<Esc>{keys}<Esc>")
     nvim.wait("vim.fn.mode() == 'n' and vim.fn.line(\"'<\") > 0")
-    first, last = nvim.lua("return { vim.fn.line(\"'<\"), vim.fn.line(\"'>\") }")
+    first, last = nvim.lua('return { vim.fn.line("\'<"), vim.fn.line("\'>") }')
     item: dict[str, Any] = nvim.lua(ITEM, {"range": 2, "line1": first, "line2": last})
     return item
 

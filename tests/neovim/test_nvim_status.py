@@ -72,8 +72,9 @@ def test_a_budget_asks_before_more_is_spent(nvim: NvimChild, sim: Simulator) -> 
     nvim.command("wincmd l")
     nvim.keys("<Esc><C-w>j<CR>")
     nvim.wait("asked ~= nil")
+    sim.reply_with("Worth it.")
     nvim.lua("answer(asked[1][2])")
-    nvim.screen.wait_for("## Claude", "out ")
+    nvim.screen.wait_for("Worth it.", "out ")
     assert len(sim.requests) == 1
 
 

@@ -78,6 +78,15 @@ def test_stop_before_the_server_has_a_turn(nvim: NvimChild, sim: Simulator) -> N
     nvim.screen.wait(lambda text: "[stopped before" in text or "[partial" in text)
 
 
+def test_stop_while_the_server_still_starts(nvim: NvimChild, sim: Simulator) -> None:
+    """The very first question, before there is a session: nothing is sent."""
+    nvim.lua("vim.cmd('Cmt ask too early'); vim.cmd('Cmt stop')")
+    nvim.screen.wait_for("[stopped before anything was sent]")
+    nvim.wait("require('cmt.chat').all()[1].session ~= nil")
+    assert sim.requests == []
+    assert nvim.lua("return vim.fn.getbufline('cmt://prompt/1', 1)") == ["too early"]
+
+
 def test_stop_when_nothing_runs_says_so(nvim: NvimChild) -> None:
     """A cancel of an answered request would be an error line in the log."""
     nvim.command("Cmt ask something")

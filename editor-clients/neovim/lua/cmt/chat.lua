@@ -13,6 +13,8 @@ local turns = require("cmt.turn")
 
 local M = {}
 
+---@alias cmt.SessionReady fun(session: cmt.wire.Session?, err: cmt.wire.RpcErrorBody?)
+
 ---@class (exact) cmt.LastQuestion
 ---@field text string
 ---@field asked? cmt.Question as it was sent
@@ -30,7 +32,7 @@ local M = {}
 ---@field origin { buf: integer, item: cmt.wire.SelectionItem }? the code that was asked about last
 ---@field private head integer? mark of the newest answer's head
 ---@field private ticker uv.uv_timer_t?
----@field private waiting fun(session: cmt.wire.Session)[]? who waits for the session to be made
+---@field private waiting cmt.SessionReady[]? who waits for the session to be made
 local Chat = {}
 Chat.__index = Chat
 
@@ -138,7 +140,7 @@ function Chat:toggle(mods)
 end
 
 --- Have a session, then go on. Several callers meanwhile wait for the same one.
----@param go_on fun(session: cmt.wire.Session)
+---@param go_on cmt.SessionReady
 function Chat:with_session(go_on)
   if self.session then
     return go_on(self.session)
@@ -151,14 +153,11 @@ function Chat:with_session(go_on)
   client.request("cmt/session/create", { model = self.model }, function(err, session)
     local waiting = self.waiting or {}
     self.waiting = nil
-    if err then
-      return notice.fail(notice.sentence(err))
-    end
     self.session = session
-    self:bar()
     for _, go in ipairs(waiting) do
-      go(session)
+      go(session, err)
     end
+    self:bar()
   end)
 end
 
@@ -175,6 +174,22 @@ end
 ---@field images? cmt.wire.Image[]
 ---@field labels? string[] what is said of what goes along
 ---@field override? boolean whether the person lets it pass the budgets
+
+---@param asked cmt.Question
+---@param session cmt.wire.Session
+---@return cmt.wire.ChatParams
+local function request_of(asked, session)
+  local function filled(list)
+    return list and #list > 0 and list or nil
+  end
+  return {
+    sessionId = session.id,
+    text = asked.text,
+    context = filled(asked.context),
+    images = filled(asked.images),
+    budgetOverride = asked.override or nil,
+  }
+end
 
 --- Ask. Returns whether it went out; where it does not, the person is told why and nothing is lost.
 ---@param asked cmt.Question
@@ -194,16 +209,10 @@ function Chat:ask(asked)
   local attached = vim.list_extend(titles(asked.context or {}), titles(asked.images or {}))
   self.last = { text = asked.text }
   self.transcript:ask(asked.text, attached, os.date("%H:%M") --[[@as string]])
-  self:with_session(function(session)
-    local params = { sessionId = session.id, text = asked.text }
-    if asked.context and #asked.context > 0 then
-      params.context = asked.context
-    end
-    if asked.images and #asked.images > 0 then
-      params.images = asked.images
-    end
-    params.budgetOverride = asked.override or nil
-    self:send("cmt/chat", params, asked)
+  self:send("cmt/chat", asked, function(ready)
+    self:with_session(function(session, err)
+      ready(err, session and request_of(asked, session))
+    end)
   end)
   return true
 end
@@ -221,14 +230,17 @@ function Chat:retry(override)
     return self:ask(self.last.asked or { text = self.last.text })
   end
   self.transcript:ask(self.last.text, {}, os.date("%H:%M") .. " · again")
-  self:send("cmt/retry", { sessionId = self.session.id, budgetOverride = override or nil }, self.last.asked)
+  local params = { sessionId = self.session.id, budgetOverride = override or nil }
+  self:send("cmt/retry", self.last.asked, function(ready)
+    ready(nil, params)
+  end)
 end
 
 ---@private
 ---@param method "cmt/chat"|"cmt/retry"
----@param params table<string, any>
 ---@param asked cmt.Question
-function Chat:send(method, params, asked)
+---@param prepare fun(ready: fun(err: cmt.wire.RpcErrorBody?, params: table<string, any>?))
+function Chat:send(method, asked, prepare)
   local answered = false
   local function head(turn)
     if not answered and self.transcript:alive() then
@@ -239,7 +251,7 @@ function Chat:send(method, params, asked)
   end
   self.head = nil
   self.last.asked = asked
-  self.turn = turns.send(method, params, {
+  self.turn = turns.send(method, {
     started = head,
     text = function(_, text)
       if self.transcript:alive() then
@@ -257,7 +269,7 @@ function Chat:send(method, params, asked)
     ended = function(turn, outcome)
       self:ended(turn, outcome, asked)
     end,
-  })
+  }, prepare)
   if self.turn.phase == "done" then -- it failed before the call returned
     self.turn = nil
   else

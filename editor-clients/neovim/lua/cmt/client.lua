@@ -6,8 +6,9 @@ local notice = require("cmt.notice")
 local M = {}
 
 local NAME = "cmt_lsp"
+M.GONE = -32099 -- the code of the replies that the server did not live to give
 
----@alias cmt.Reply fun(error: lsp.ResponseError?, result: any)
+---@alias cmt.Reply fun(error: cmt.wire.RpcErrorBody?, result: any)
 
 ---@type integer? id of the running client
 local running
@@ -75,7 +76,7 @@ local function on_exit()
     local waiting, expected, go_on = open, leaving, after_exit
     running, open, streams, leaving, after_exit = nil, {}, {}, false, nil
     for _, reply in pairs(waiting) do
-      reply({ code = -32099, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+      reply({ code = M.GONE, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
     end
     for _, hear in ipairs(mourners) do
       hear(expected)
@@ -175,7 +176,7 @@ end
 function M.request(method, params, reply)
   local client = M.start()
   if not client then
-    reply({ code = -32099, message = "cmt-lsp does not run." }, nil)
+    reply({ code = M.GONE, message = "cmt-lsp does not run." }, nil)
     return nil
   end
   local key = {} ---@type table the request's own key: ids may not be known before the reply
@@ -188,7 +189,7 @@ function M.request(method, params, reply)
   end)
   if not sent and open[key] then
     open[key] = nil
-    reply({ code = -32099, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+    reply({ code = M.GONE, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
     return nil
   end
   return id

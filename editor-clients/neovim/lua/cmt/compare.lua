@@ -58,7 +58,10 @@ function M.command(call)
     return notice.fail("Write :Cmt compare {model} {model} -- {question}; :Cmt model lists the models.")
   end
   local chat = chats.current() or chats.new()
-  chat:with_session(function(session)
+  chat:with_session(function(session, failure)
+    if not session then
+      return notice.fail(notice.sentence(failure or "There is no session."))
+    end
     local views = columns(models)
     local by_turn = {} ---@type table<string, cmt.Transcript>
     local heads = {} ---@type table<string, integer>

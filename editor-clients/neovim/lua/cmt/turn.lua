@@ -153,15 +153,14 @@ function Turn:stop()
   end
 end
 
---- Ask a question.
+--- Ask a question. What the request needs may take its time: the turn is there, and can be stopped, from the start.
 ---@param method "cmt/chat"|"cmt/retry"
----@param params table<string, any> of the request, without tokens
 ---@param view cmt.TurnView
+---@param prepare fun(ready: fun(err: cmt.wire.RpcErrorBody?, params: table<string, any>?)) params without tokens
 ---@return cmt.Turn
-function M.send(method, params, view)
+function M.send(method, view, prepare)
   local now = vim.uv.now()
   local self = setmetatable({
-    session_id = params.sessionId,
     phase = "sending",
     since = now,
     heard = now,
@@ -174,13 +173,18 @@ function M.send(method, params, view)
   self.token = client.listen(function(value)
     self:hear(value)
   end)
-  local all = vim.tbl_extend("force", params, { partialResultToken = self.token })
-  self.request_id = client.request(method, all, function(err, result)
-    self:finish({
-      error = err --[[@as cmt.wire.RpcErrorBody?]],
-      result = result,
-      gone = err ~= nil and err.code == -32099,
-    })
+  prepare(function(err, params)
+    if err then
+      return self:finish({ error = err, gone = err.code == client.GONE })
+    end
+    if self.phase == "done" then -- stopped meanwhile: nothing is sent
+      return
+    end
+    local all = vim.tbl_extend("force", params or {}, { partialResultToken = self.token })
+    self.session_id = all.sessionId
+    self.request_id = client.request(method, all, function(failure, result)
+      self:finish({ error = failure, result = result, gone = failure ~= nil and failure.code == client.GONE })
+    end)
   end)
   return self
 end
