@@ -7,7 +7,6 @@ import os
 import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cmt_lsp.api.cache_manager import CacheManager
@@ -15,39 +14,37 @@ from cmt_lsp.api.errors import (
     AuthError,
     BadParamsError,
     MissingKeyError,
-    StoreUnavailableError,
     UnknownTurnError,
 )
 from cmt_lsp.api.models import Cost, all_models, price_notices
 from cmt_lsp.api.token_tracker import figures
 from cmt_lsp.api.usage import Usage
-from cmt_lsp.core import births, transcripts
 from cmt_lsp.core import settings as settings_module
+from cmt_lsp.core import transcripts
 from cmt_lsp.core.batch.batches import Batches
 from cmt_lsp.core.cache.report import CacheReport
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.compare.comparison import drafts_of
 from cmt_lsp.core.compare.runner import ComparisonRunner
-from cmt_lsp.core.context.pins import changed_pins, pin_of
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
-from cmt_lsp.core.export import export_json, export_markdown, suggested_name
 from cmt_lsp.core.forecast import forecast, outlook_of
 from cmt_lsp.core.guard.concern import pieces_of
 from cmt_lsp.core.guard.permission import NOBODY, Permission, look
 from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources
-from cmt_lsp.core.money.attempt import Origin, Sums
+from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.preview import preview_of
 from cmt_lsp.core.question import place_question
 from cmt_lsp.core.records import SessionInfo
+from cmt_lsp.core.session_catalog import SessionCatalog
 from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
 from cmt_lsp.core.storage.session_locks import SessionLocks
 from cmt_lsp.core.storage.state_dir import find_state_dir
-from cmt_lsp.core.storage.store_thread import Store
+from cmt_lsp.core.storage.store_thread import Store, landed
 from cmt_lsp.core.turn import AnswerText, TurnRequest
 from cmt_lsp.core.turn_runner import TurnRunner
 from cmt_lsp.core.usage_report import usage_by_session
@@ -61,17 +58,13 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
-    from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.core.context.pin_reader import PinReader
-    from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.images import AnyImage
     from cmt_lsp.core.preview import Preview
     from cmt_lsp.core.question import Question
-    from cmt_lsp.core.records import SessionRecord, TurnRecord
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.transcripts import SessionRow
     from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnResult
     from cmt_lsp.core.warming.keeper import Alarm
 
@@ -86,7 +79,7 @@ _REPORT_SECONDS = 10.0
 
 
 class APISessionManager:
-    """Owns all sessions of this process: creates, lists, resumes, forks and deletes them, and runs their turns.
+    """Runs the turns of all sessions of this process; `sessions` makes, lists, resumes, forks and deletes them.
 
     A script makes one, outside of any event loop if it likes, and uses it under `asyncio.run` as often as it likes.
     All methods are for one thread at a time.
@@ -155,6 +148,14 @@ class APISessionManager:
         self._runner = TurnRunner(*rooms)
         self._comparisons = ComparisonRunner(*rooms)
         self.warming = Warming(*rooms, lambda: self._settings, alarm)
+        self.sessions = SessionCatalog(
+            self._shelf,
+            self._locks,
+            self.ledger,
+            lambda: self._settings,
+            clock,
+            lambda session_id: self.warming.keeper.stop(session_id, "the session was deleted"),
+        )
 
     # Scripts
 
@@ -166,7 +167,7 @@ class APISessionManager:
         system_prompt: str | None = None,
     ) -> str:
         """Make a session and return its id; the write to disk goes on by itself."""
-        return self._shelf.add(self._new_record(name, model, system_prompt, working_dir))[0].record.id
+        return self._shelf.add(self.sessions.new_record(name, model, system_prompt, working_dir))[0].record.id
 
     async def send_message(
         self,
@@ -291,8 +292,8 @@ class APISessionManager:
     async def choose(self, session_id: str, comparison_id: str, model: str) -> SessionInfo:
         """Go on from one model's answer of a comparison; UnknownTurnError where the session has gone on meanwhile."""
         conversation = await self._shelf.load(session_id)
-        await self._durable(await self._comparisons.choose(conversation, comparison_id, model))
-        return await self._info(conversation)
+        await self.sessions.durable(await self._comparisons.choose(conversation, comparison_id, model))
+        return await self.sessions.info(conversation)
 
     async def preview(
         self, session_id: str | None, request: TurnRequest, window: Origin | None = None
@@ -345,138 +346,6 @@ class APISessionManager:
             self.warming.keeper.stop_all("the editor is gone")
         return self._settling.cancel_all(reason)
 
-    # Sessions
-
-    async def refresh(self, session_id: str) -> None:
-        """Bring a session into memory as it now stands, so that `start_turn` needs no disk; UnknownSessionError."""
-        await self._shelf.load(session_id)
-
-    async def load(self, session_id: str) -> SessionInfo:
-        """As `refresh`, and what there is to show of the session."""
-        return await self._info(await self._shelf.load(session_id))
-
-    async def create(
-        self,
-        name: str | None = None,
-        model: str | None = None,
-        system_prompt: str | None = None,
-        workspace: str | Path | None = None,
-        pinned: Sequence[ContextItem] = (),
-    ) -> SessionInfo:
-        """A new, empty session; None stands for the settings' value. BadParamsError names the field."""
-        record = self._new_record(name, model, system_prompt, workspace)
-        record = replace(record, pins=changed_pins((), [pin_of(item) for item in pinned]))
-        conversation, saved = self._shelf.add(record)
-        await self._durable(saved)
-        return await self._info(conversation)
-
-    async def list(
-        self, scope: Scope = "window", workspace: str | Path | None = None, query: str | None = None
-    ) -> list[SessionInfo]:
-        """Sessions, last used first: of this process, of one workspace, or all; `query` is sought in name and text.
-
-        What was never named nor used, the trace of a first question that failed, is shown to its own process only.
-        """
-        if scope not in ("window", "workspace", "all"):
-            raise BadParamsError("scope must be one of window, workspace, all.")
-        workspaces = [births.real_path(workspace)] if scope == "workspace" else None
-        rows, notice = await self._shelf.listing(workspaces, query)
-        self._notices += [notice] if notice else []
-        window = self._shelf.window
-        shown = [row for row in rows if row[0].id in window or (scope != "window" and _is_used(row))]
-        infos = [_info_of(row, await self._shelf.pin_reader.read(row[0])) for row in shown]
-        newest_first = sorted(
-            await self._with_sums(infos), key=lambda info: (info.updated_at, info.id), reverse=True
-        )
-        others = [info.id for info in newest_first if not self._locks.is_held(info.id)]
-        # Looking at a lock takes 0.2 ms, and there may be thousands.
-        elsewhere = await asyncio.to_thread(self._locks.held_elsewhere, others)
-        return [self._with_state(info, elsewhere) for info in newest_first]
-
-    async def get(
-        self, session_id: str, from_turn: str | None = None
-    ) -> tuple[SessionInfo, tuple[TurnRecord, ...]]:
-        """The session and its turns, or those after `from_turn`; UnknownSessionError, UnknownTurnError."""
-        conversation = await self._shelf.load(session_id)
-        turns = conversation.loaded
-        if from_turn is not None:
-            turns = turns[conversation.index_of(from_turn) + 1 :]
-        return await self._info(conversation), turns
-
-    async def update(
-        self,
-        session_id: str,
-        *,
-        name: str | None = None,
-        model: str | None = None,
-        system_prompt: str | None = None,
-        pinned: Sequence[ContextItem] | None = None,
-        pin: Sequence[ContextItem] = (),
-        unpin: Sequence[str] = (),
-    ) -> SessionInfo:
-        """Change what is not None; an empty `system_prompt` removes it. The history stays.
-
-        `pinned` replaces all pins; `pin` adds some at the end; `unpin` takes some away by id, URI or title.
-        """
-        conversation = await self._shelf.load(session_id)
-        replaced = None if pinned is None else [pin_of(item) for item in pinned]
-        pins = changed_pins(conversation.record.pins, replaced, [pin_of(item) for item in pin], unpin)
-        conversation.change(
-            name=None if name is None else births.checked_name(name),
-            model=None if model is None else self._model(model),
-            system_prompt=None if system_prompt is None else births.checked_prompt(system_prompt) or "",
-            at=self._clock(),
-            pins=pins,
-        )
-        change = partial(transcripts.update_session, session=conversation.record)
-        await self._durable(self._shelf.save(conversation, change))
-        return await self._info(conversation)
-
-    async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
-        """A new session with the turns up to and with `turn_id` (all when None), their content unchanged."""
-        origin = await self._shelf.load(session_id)
-        end = len(origin.loaded) if turn_id is None else origin.index_of(turn_id) + 1
-        record, turns = births.fork_of(origin.record, origin.loaded[:end], self._clock())
-        conversation, saved = self._shelf.add(record, turns)
-        await self._durable(saved)
-        return await self._info(conversation)
-
-    async def clear(self, session_id: str) -> SessionInfo:
-        """Start afresh in a new session of the same kind; the old one is kept. SessionBusyError."""
-        conversation = await self._shelf.load(session_id)
-        self._hold_idle(session_id)()
-        fresh, saved = self._shelf.add(births.afresh(conversation.record, self._clock()))
-        await self._durable(saved)
-        return await self._info(fresh)
-
-    async def delete(self, session_id: str) -> None:
-        """Delete a session and its text for good; SessionBusyError, and StoreUnavailableError where it must wait."""
-        conversation = await self._shelf.load(session_id)
-        release = self._hold_idle(session_id)
-        try:
-            change = partial(transcripts.delete_session, session_id=session_id)
-            await _shielded(self._shelf.save(conversation, change))
-            await self._shelf.read(transcripts.wipe_traces)
-            self._locks.forget(session_id)
-        finally:
-            release()
-        self._shelf.forget(session_id)
-        self.warming.keeper.stop(session_id, "the session was deleted")
-
-    async def export(self, session_id: str, form: ExportFormat) -> tuple[str, str]:
-        """A session as one document and a name for its file."""
-        conversation = await self._shelf.load(session_id)
-        record, turns = conversation.record, conversation.loaded
-        if form == "markdown":
-            return export_markdown(record, turns), suggested_name(record, "md")
-        if form == "json":
-            return export_json(record, turns), suggested_name(record, "json")
-        raise BadParamsError("format must be one of markdown, json.")
-
-    async def names(self, session_ids: Iterable[str]) -> dict[str, str]:
-        """The names of those of these sessions that are kept."""
-        return await self._shelf.read(partial(transcripts.read_names, session_ids=tuple(session_ids)))
-
     # The whole
 
     @property
@@ -503,7 +372,8 @@ class APISessionManager:
     def take_notices(self) -> tuple[str, ...]:
         """What the person should be told once: settings not taken, a store moved aside, changes not saved."""
         own, self._notices = self._notices, []
-        kept = (*self._store.take_notices(), *self.ledger.take_notices(), *self.batches.take_notices())
+        rooms = (self.sessions, self._store, self.ledger, self.batches)
+        kept = (notice for room in rooms for notice in room.take_notices())
         return (*own, *self._new_price_notices(), *kept)
 
     async def aclose(self, timeout: float = 2.0) -> None:  # noqa: ASYNC109  a limit for all that runs together
@@ -521,7 +391,7 @@ class APISessionManager:
             left = max(0.1, ends_at - asyncio.get_running_loop().time())
             await asyncio.to_thread(self._store.close, left)
         else:
-            await _shielded(self._store.flush())
+            await landed(self._store.flush())
 
     # Inside
 
@@ -551,7 +421,7 @@ class APISessionManager:
     async def _question(self, session_id: str | None, request: TurnRequest) -> Question:
         """A question as it would be sent in a session, or in a new one."""
         if session_id is None:
-            conversation = ConversationManager(self._new_record())
+            conversation = ConversationManager(self.sessions.new_record())
         else:
             conversation = await self._shelf.load(session_id)
         return await place_question(conversation, request, self._settings, self.cache, self._today())
@@ -568,23 +438,6 @@ class APISessionManager:
             if turn.session_id == session_id:
                 turn.cancel("user")
 
-    def _new_record(
-        self,
-        name: str | None = None,
-        model: str | None = None,
-        system_prompt: str | None = None,
-        workspace: str | Path | None = None,
-    ) -> SessionRecord:
-        chosen = self._model(self._settings.model if model is None else model)
-        prompt = self._settings.system_prompt if system_prompt is None else system_prompt
-        return births.new_session(self._clock(), name, chosen, prompt, workspace)
-
-    def _model(self, name: str) -> str:
-        model, notice = births.checked_model(name, self._today())
-        if notice and notice not in self._notices:
-            self._notices.append(notice)
-        return model
-
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock(), UTC).date()
 
@@ -595,39 +448,6 @@ class APISessionManager:
             raise BadParamsError("turnId must be new and of letters, digits, - and _; leave it out.")
         return wanted
 
-    def _hold_idle(self, session_id: str) -> Callable[[], None]:
-        """Keep turns away from a session that has none; SessionBusyError."""
-        return self._locks.hold(session_id)
-
-    async def _durable(self, saved: Future[None]) -> None:
-        """Wait until a change is on disk; where it must wait the person is told, and memory holds it."""
-        try:
-            await _shielded(saved)
-        except StoreUnavailableError as error:
-            self._notices.append(f"not saved: {error.message}")
-
-    async def _info(self, conversation: ConversationManager) -> SessionInfo:
-        if conversation.pinned.pins != conversation.record.pins:  # a new session, or its pins just changed
-            await self._shelf.refresh(conversation)
-        (info,) = await self._with_sums([_info_of(conversation.row, conversation.pinned)])
-        busy = self._locks.is_held(info.id)
-        return self._with_state(info, set() if busy else self._locks.held_elsewhere([info.id]))
-
-    async def _with_sums(self, infos: Sequence[SessionInfo]) -> tuple[SessionInfo, ...]:
-        """What the ledger holds of each session; what its turns tell stands where the ledger cannot be read."""
-        try:
-            sums = await self.ledger.sums_by_session([info.id for info in infos])
-        except StoreUnavailableError:
-            return tuple(infos)
-        nothing = Sums(0, Usage(), Cost.sum(()), 0)
-        found = ((info, sums.get(info.id, nothing)) for info in infos)
-        return tuple(replace(info, usage=one.usage, cost=one.cost) for info, one in found)
-
-    def _with_state(self, info: SessionInfo, elsewhere: set[str]) -> SessionInfo:
-        if self._locks.is_held(info.id):
-            return replace(info, state="busy")
-        return replace(info, state="elsewhere") if info.id in elsewhere else info
-
 
 def _with_arguments(settings: Settings, default_model: str | None, caching: bool) -> Settings:
     model = settings.model if default_model is None else str(checked("model", default_model, "default_model"))
@@ -636,34 +456,6 @@ def _with_arguments(settings: Settings, default_model: str | None, caching: bool
 
 def _counts(usage: Usage) -> tuple[int, int, int]:
     return usage.total_input_tokens, usage.output_tokens, usage.cache_read_input_tokens
-
-
-def _info_of(row: SessionRow, pinned: Pinned) -> SessionInfo:
-    record, turns, usage, cost = row
-    return SessionInfo(
-        id=record.id,
-        name=record.name,
-        model=record.model,
-        system_prompt=record.system_prompt,
-        workspace=record.workspace,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        turns=turns,
-        state="idle",
-        usage=usage,
-        cost=cost,
-        pinned=pinned.states,
-    )
-
-
-def _is_used(row: SessionRow) -> bool:
-    record, turns, _, _ = row
-    return record.named or turns > 0
-
-
-async def _shielded(future: Future[T]) -> T:
-    """Wait for a change; cancelling the wait leaves the change alone."""
-    return await asyncio.shield(asyncio.wrap_future(future))
 
 
 def _preload(_connection: object) -> None:

@@ -53,6 +53,7 @@ def step(world: World, author: Author, chats: list[Chat]) -> tuple[Chat, Answere
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("hours", [True, False])
 def test_no_request_is_refused_and_marks_are_all_that_is_added(
     hours: bool, campaign_size: Callable[[int, int], int]
@@ -105,6 +106,7 @@ def tool_turn(author: Author, number: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(900)
 def test_with_tools_and_thinking_marks_are_sound_bytes_stay_and_no_live_entry_is_out_of_reach(
     campaign_size: Callable[[int, int], int],
 ) -> None:
@@ -133,6 +135,7 @@ def test_with_tools_and_thinking_marks_are_sound_bytes_stay_and_no_live_entry_is
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(900)
 def test_reads_are_foreseen(campaign_size: Callable[[int, int], int]) -> None:
     """To the token in at least 95 of 100 requests, though nobody counts tokens before the service does."""
     right = total = 0

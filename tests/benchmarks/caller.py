@@ -135,7 +135,7 @@ def _with_sessions(manager: Any) -> Way:
         await result
 
     async def prepared(question: str) -> AsyncIterator[str]:
-        return texts((await manager.create(model=MODEL)).id, question)
+        return texts((await manager.sessions.create(model=MODEL)).id, question)
 
     return prepared
 

@@ -57,7 +57,7 @@ async def ask(manager: APISessionManager, session: str, text: str = "hello", **o
 
 async def new_session(manager: APISessionManager, **options: str) -> str:
     """The id of a fresh session."""
-    return (await manager.create(**options)).id
+    return (await manager.sessions.create(**options)).id
 
 
 def without_marks(messages: Sequence[dict[str, Any]]) -> list[Any]:

@@ -286,21 +286,21 @@ async def test_a_comparison_names_a_session_that_has_no_name_and_leaves_its_hist
     await compared(manager, session, SONNET, OPUS, text="Why is the sky blue?")
 
     for window in (manager, other):
-        info, turns = await window.get(session)
+        info, turns = await window.sessions.get(session)
         assert (info.name, info.turns, turns) == ("Why is the sky blue?", 0, ())
-    assert [info.id for info in await other.list("all")] == [session]
+    assert [info.id for info in await other.sessions.list("all")] == [session]
     await ask(manager, session, "Something else")
-    assert (await other.load(session)).name == "Why is the sky blue?"
+    assert (await other.sessions.load(session)).name == "Why is the sky blue?"
 
 
 async def test_an_export_is_the_same_with_and_without_a_comparison(manager: APISessionManager) -> None:
     session = await new_session(manager)
     await ask(manager, session, "one")
-    before = await manager.export(session, "markdown")
+    before = await manager.sessions.export(session, "markdown")
 
     await compared(manager, session, SONNET, OPUS)
 
-    assert await manager.export(session, "markdown") == before
+    assert await manager.sessions.export(session, "markdown") == before
 
 
 # Failures
@@ -350,7 +350,7 @@ async def test_a_failure_that_cost_something_is_booked_and_shown(
         assert row.timing.retries == 2
         assert row.usage.input_tokens > 0
         assert (row.cost.nano_usd or 0) > 0
-    info = await manager.load(session)
+    info = await manager.sessions.load(session)
     assert info.cost.nano_usd == sum(row.cost.nano_usd or 0 for row in rows)
 
 
@@ -412,7 +412,7 @@ async def test_answers_are_shown_though_they_cannot_be_saved_and_are_saved_later
     assert all(row.text for row in rows)
     assert await asyncio.wrap_future(manager._store.flush()) == 0
     await manager.choose(session, comparison_id, OPUS)
-    assert [turn.text for turn in (await manager.get(session))[1]] == [rows[1].text]
+    assert [turn.text for turn in (await manager.sessions.get(session))[1]] == [rows[1].text]
 
 
 async def test_answers_find_their_way_into_a_file_that_took_the_place_of_a_deleted_one(
@@ -455,26 +455,26 @@ async def test_a_session_is_busy_while_models_are_compared_in_it(
 ) -> None:
     simulator.fail_next(Fault.stall(), Fault.stall())
     session = await new_session(manager)
-    await manager.load(session)
+    await manager.sessions.load(session)
     comparison, _ = compare(manager, session, SONNET, OPUS)
     await simulator.stalled(1)
-    await other.load(session)
+    await other.sessions.load(session)
 
-    assert (await manager.load(session)).state == "busy"
-    assert (await other.load(session)).state == "elsewhere"
+    assert (await manager.sessions.load(session)).state == "busy"
+    assert (await other.sessions.load(session)).state == "elsewhere"
     for window in (manager, other):
         with pytest.raises(SessionBusyError):
             start(window, session)
         with pytest.raises(SessionBusyError):
             compare(window, session, SONNET, OPUS)
         with pytest.raises(SessionBusyError):
-            await window.delete(session)
+            await window.sessions.delete(session)
         with pytest.raises(SessionBusyError):
             await window.choose(session, comparison.record.id, SONNET)
 
     simulator.release()
     await comparison.rows()
-    assert (await other.load(session)).state == "idle"
+    assert (await other.sessions.load(session)).state == "idle"
     await ask(other, session)
 
 
@@ -707,14 +707,14 @@ async def test_the_chosen_answer_is_the_next_turn_and_books_nothing(
     await ask(manager, session, "first")
     before_compare = attempts(state_dir)
     comparison_id, rows = await compared(manager, session, SONNET, OPUS)
-    spent, booked = await manager.load(session), attempts(state_dir)
+    spent, booked = await manager.sessions.load(session), attempts(state_dir)
 
     info = await manager.choose(session, comparison_id, SONNET)
 
     assert (info.turns, info.usage, info.cost) == (2, spent.usage, spent.cost)
     assert attempts(state_dir) == booked
     assert len(booked) == len(before_compare) + 2
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert (turns[1].id, turns[1].text, turns[1].seq, turns[1].prompt_text) == (
         rows[0].turn_id,
         rows[0].text,
@@ -730,7 +730,7 @@ async def test_the_chosen_answer_is_the_next_turn_and_books_nothing(
         == turns[1].answer
     )
     assert [block["type"] for block in sent[3]["content"]] == ["thinking", "text"]
-    assert len((await manager.get(session))[1]) == 3
+    assert len((await manager.sessions.get(session))[1]) == 3
 
 
 async def test_what_a_chosen_answer_left_in_the_prompt_cache_is_expected_of_the_next_turn(
@@ -761,7 +761,7 @@ async def test_another_window_chooses_after_a_restart(
     await restarted.aclose()
 
     assert info.turns == 2
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert turns[-1].text == rows[1].text
     await ask(manager, session, "go on")
     assert simulator.requests[-1].body["messages"][3]["content"][0]["text"] == rows[1].text
@@ -781,7 +781,7 @@ async def test_a_cancelled_answer_with_text_may_be_gone_on_from(
 
     await manager.choose(session, comparison.record.id, SONNET)
 
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert (turns[0].text, turns[0].stop_reason) == (rows[0].text, "cancelled")
 
 
@@ -802,12 +802,12 @@ async def test_a_session_that_went_on_takes_no_answer_any_more(
 ) -> None:
     session = await new_session(manager)
     comparison_id, _ = await compared(manager, session, SONNET, OPUS)
-    await other.load(session)
+    await other.sessions.load(session)
     await ask(manager if where == "here" else other, session, "went on")
 
     with pytest.raises(UnknownTurnError, match="compare again"):
         await manager.choose(session, comparison_id, SONNET)
-    assert (await manager.load(session)).turns == 1
+    assert (await manager.sessions.load(session)).turns == 1
 
 
 async def test_a_question_asked_again_closes_a_comparison(manager: APISessionManager) -> None:
@@ -824,13 +824,13 @@ async def test_a_question_asked_again_closes_a_comparison(manager: APISessionMan
 async def test_an_answer_is_chosen_once(manager: APISessionManager, other: APISessionManager) -> None:
     session = await new_session(manager)
     comparison_id, _ = await compared(manager, session, SONNET, OPUS)
-    await other.load(session)
+    await other.sessions.load(session)
     await manager.choose(session, comparison_id, SONNET)
 
     for window, model in ((manager, SONNET), (manager, OPUS), (other, OPUS)):
         with pytest.raises(UnknownTurnError, match="was chosen before"):
             await window.choose(session, comparison_id, model)
-    assert (await other.load(session)).turns == 1
+    assert (await other.sessions.load(session)).turns == 1
 
 
 async def test_what_is_no_answer_to_go_on_from_is_refused(
@@ -854,7 +854,7 @@ async def test_what_is_no_answer_to_go_on_from_is_refused(
     assert "no comparison" in await refusal(UnknownTurnError, session, "nothing", SONNET)
     assert "no comparison" in await refusal(UnknownTurnError, elsewhere, comparison_id, SONNET)
     await refusal(UnknownSessionError, "nowhere", comparison_id, SONNET)
-    assert (await manager.load(session)).turns == 0
+    assert (await manager.sessions.load(session)).turns == 0
     await ask(manager, session)
 
 
@@ -883,7 +883,7 @@ async def test_deleting_a_session_deletes_its_comparisons(
     simulator.reply_with("a secret answer", "a secret answer")
     await compared(manager, session, SONNET, OPUS, text="my secret question")
 
-    await manager.delete(session)
+    await manager.sessions.delete(session)
 
     assert [row[0] for row in rows_in(state_dir, "SELECT session_id FROM comparisons")] == [kept]
     assert len(rows_in(state_dir, "SELECT * FROM comparison_answers")) == 2
@@ -938,7 +938,7 @@ async def test_a_window_that_closes_midway_keeps_what_had_come_of_every_answer(
     assert [row[2] for row in attempts(state_dir)] == ["client_gone"] * 2
     next_window = APISessionManager()
     await next_window.choose(session, comparison.record.id, OPUS)
-    _, (turn,) = await next_window.get(session)
+    _, (turn,) = await next_window.sessions.get(session)
     await next_window.aclose()
     assert turn.text == rows[1].text != ""
 
@@ -975,7 +975,7 @@ async def test_a_comparison_is_the_same_after_it_was_written_and_read(
     comparison_id, rows = await compared(manager, session, SONNET, OPUS, text="für 😀")
     again = APISessionManager()
     await again.choose(session, comparison_id, OPUS)
-    _, (turn,) = await again.get(session)
+    _, (turn,) = await again.sessions.get(session)
     await again.aclose()
 
     row = replace(rows[1], notices=())

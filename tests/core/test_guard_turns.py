@@ -29,7 +29,7 @@ async def test_a_script_is_refused_and_may_allow(manager: APISessionManager, sim
         await manager.send_message(session, f"is {SECRET} mine?")
     assert SECRET not in str(refused.value)
     assert simulator.requests == []
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert turns == ()
     assert manager.get_global_usage()["sessions"] == {}
     text, *_ = await manager.send_message(session, f"is {SECRET} mine?", allow_secrets=True)

@@ -134,8 +134,8 @@ async def test_sessions_of_an_earlier_version_have_no_pins_and_take_some(
     (tmp_path / "a.py").write_text("x = 1\n")
     again = APISessionManager(store=Store(folder, transcripts.FILE_NAME, transcripts.SCHEMA))
     try:
-        assert (await again.load("s-1")).pinned == ()
-        info = await again.update("s-1", pin=[NOTE])
+        assert (await again.sessions.load("s-1")).pinned == ()
+        info = await again.sessions.update("s-1", pin=[NOTE])
         assert [pin.title for pin in info.pinned] == ["rules"]
         await ask(again, "s-1", "one")
         assert "be brief" in str(simulator.requests[-1].body["messages"])
@@ -152,11 +152,11 @@ async def test_a_pin_that_changes_while_the_person_is_asked_is_not_sent_unseen(
     path = tmp_path / "a.py"
     path.write_text('first = "AKIAIOSFODNN7RQ4LPZW"\n')
     file = WholeFile(path.as_uri(), "", None, "a.py")
-    session = (await manager.create(workspace=tmp_path, pinned=[file])).id
+    session = (await manager.sessions.create(workspace=tmp_path, pinned=[file])).id
 
     async def agree(concern: object) -> bool:
         path.write_text('second = "AKIAIOSFODNN7RQ4LPZX"\n')
-        await manager.load(session)
+        await manager.sessions.load(session)
         return True
 
     await ask(manager, session, "one", permission=Permission(ask=agree))
@@ -171,5 +171,5 @@ async def test_a_session_without_a_workspace_reads_no_file_for_its_pins(
 ) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
     session = await new_session(manager)
-    info = await manager.update(session, pin=[WholeFile((tmp_path / "a.py").as_uri(), "x = 1\n")])
+    info = await manager.sessions.update(session, pin=[WholeFile((tmp_path / "a.py").as_uri(), "x = 1\n")])
     assert [pin.state for pin in info.pinned] == ["missing"]

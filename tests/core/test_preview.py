@@ -86,7 +86,7 @@ async def test_what_is_previewed_is_what_is_sent(
         if len(sessions) < 10 or dice.random() < 0.05:
             pinned = [item(dice, tmp_path) for _ in range(dice.randrange(4))]
             system = prose(dice, 900) if dice.random() < 0.7 else None
-            made = await manager.create(system_prompt=system, workspace=tmp_path, pinned=pinned)
+            made = await manager.sessions.create(system_prompt=system, workspace=tmp_path, pinned=pinned)
             sessions.append(made.id)
         session = dice.choice(sessions)
         if dice.random() < 0.2:
@@ -125,7 +125,7 @@ async def test_prices_add_up_and_tell_what_the_cache_saves(
     """Cold: all written or plain; warm: what the last turn left is read, at the price of a read."""
     (tmp_path / "big.py").write_text("x = 1\n" * 4000)
     file = WholeFile((tmp_path / "big.py").as_uri(), "", "python", "big.py")
-    session = (await manager.create(workspace=tmp_path, pinned=[file], model="claude-sonnet-5-5")).id
+    session = (await manager.sessions.create(workspace=tmp_path, pinned=[file], model="claude-sonnet-5-5")).id
     first = await manager.preview(session, TurnRequest("one"))
     assert {piece.cache for piece in first.pieces} <= {"written", "none"}
     assert [piece.warm_nano for piece in first.pieces] == [piece.cold_nano for piece in first.pieces]

@@ -30,7 +30,7 @@ def say(*words):
 
 async def main():
     manager = APISessionManager()
-    session = sys.argv[1] if len(sys.argv) > 1 else (await manager.create()).id
+    session = sys.argv[1] if len(sys.argv) > 1 else (await manager.sessions.create()).id
     say("session", session)
     for line in iter(sys.stdin.readline, ""):
         shown = []
@@ -39,7 +39,7 @@ async def main():
                 shown.append(1)
                 say("text")
         try:
-            await manager.load(session)
+            await manager.sessions.load(session)
             turn = manager.start_turn(session, TurnRequest(line.strip()), emit)
             result = await turn.result()
             say("done", result.turn_id, result.text)
@@ -105,19 +105,19 @@ async def test_a_session_busy_in_another_process_is_refused_and_free_once_that_i
     simulator.fail_next(Fault.stall(after_events=2))
     child.ask("first")
     await simulator.stalled()
-    await manager.load(child.session)
+    await manager.sessions.load(child.session)
 
     with pytest.raises(SessionBusyError, match="another window"):
         start(manager, child.session)
     with pytest.raises(SessionBusyError):
-        await manager.delete(child.session)
+        await manager.sessions.delete(child.session)
     with pytest.raises(SessionBusyError):
-        await manager.clear(child.session)
-    assert [info.state for info in await manager.list("all")] == ["elsewhere"]
+        await manager.sessions.clear(child.session)
+    assert [info.state for info in await manager.sessions.list("all")] == ["elsewhere"]
 
     child.kill()
 
-    assert (await manager.load(child.session)).state == "idle"
+    assert (await manager.sessions.load(child.session)).state == "idle"
     assert (await ask(manager, child.session)).stop_reason == "end_turn"
 
 
@@ -138,7 +138,7 @@ async def test_turns_of_two_processes_go_into_one_history(
     sent = simulator.requests[-1].body["messages"]
     texts = [block["text"] for message in sent for block in message["content"] if block["type"] == "text"]
     assert texts == ["a1", "A1", "b1", "B1", "a2", "A2", "b2"]
-    _, turns = await manager.get(child.session)
+    _, turns = await manager.sessions.get(child.session)
     assert [turn.seq for turn in turns] == [0, 1, 2, 3]
     child.end()
 
@@ -146,8 +146,8 @@ async def test_turns_of_two_processes_go_into_one_history(
 async def test_a_session_deleted_in_another_process_is_unknown_here(
     manager: APISessionManager, simulator: Simulator, child: Child
 ) -> None:
-    await manager.load(child.session)
-    await manager.delete(child.session)
+    await manager.sessions.load(child.session)
+    await manager.sessions.delete(child.session)
 
     child.ask("hello?")
 
@@ -157,14 +157,14 @@ async def test_a_session_deleted_in_another_process_is_unknown_here(
 async def test_a_change_of_model_in_one_process_is_seen_in_the_other(
     manager: APISessionManager, simulator: Simulator, child: Child
 ) -> None:
-    await manager.update(child.session, model="claude-opus-5-5", name="Renamed")
+    await manager.sessions.update(child.session, model="claude-opus-5-5", name="Renamed")
 
     child.ask("hello")
     await child.hear()
     await child.hear()
 
     assert simulator.requests[0].body["model"] == "claude-opus-5-5"
-    assert (await manager.load(child.session)).name == "Renamed"
+    assert (await manager.sessions.load(child.session)).name == "Renamed"
 
 
 @pytest.mark.campaign
@@ -187,7 +187,7 @@ async def test_a_kill_at_any_moment_loses_no_finished_turn(
         acknowledged |= {said[1] for said in child.kill() if said[0] == "done"}
 
     manager = APISessionManager()
-    _, turns = await manager.get(session[0])
+    _, turns = await manager.sessions.get(session[0])
     assert acknowledged <= {turn.id for turn in turns}
     assert len(acknowledged) >= campaign_size(2, 200)
     assert manager.take_notices() == ()
@@ -244,4 +244,4 @@ async def test_processes_write_beside_each_other(simulator: Simulator, manager: 
         assert [words[0] for words in said] == ["text", "done"] * 5
         child.end()
 
-    assert sorted(info.turns for info in await manager.list("all")) == [5, 5, 5]
+    assert sorted(info.turns for info in await manager.sessions.list("all")) == [5, 5, 5]

@@ -60,7 +60,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @initialize(prompt=st.sampled_from([None, "Be kind."]))
     def begin(self, prompt: str | None) -> None:
-        self.session = self.runner.run(self.manager.create(system_prompt=prompt)).id
+        self.session = self.runner.run(self.manager.sessions.create(system_prompt=prompt)).id
 
     def open(self) -> None:
         self.manager = APISessionManager(settings=Settings(), client=self.client)
@@ -80,7 +80,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def ask(self, text: str, *, cancel_at: type | None = None, **options: Any) -> Any:
         async def begin(heard: Listener) -> Turn:
-            await self.manager.load(self.session)
+            await self.manager.sessions.load(self.session)
             return self.manager.start_turn(self.session, TurnRequest(text, **options), heard)
 
         return self.runner.run(self.run_turn(begin, cancel_at))
@@ -161,20 +161,20 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(at=st.integers(0, 20))
     def fork(self, at: int) -> None:
-        _, turns = self.runner.run(self.manager.get(self.session))
+        _, turns = self.runner.run(self.manager.sessions.get(self.session))
         at = at % len(turns) if turns else 0
         turn_id = turns[at].id if turns else None
-        self.session = self.runner.run(self.manager.fork(self.session, turn_id)).id
+        self.session = self.runner.run(self.manager.sessions.fork(self.session, turn_id)).id
         self.expected = self.expected[: at + 1] if turns else []
         self.last = []
 
     @rule(model=st.sampled_from(MODELS[:3]))
     def switch_model(self, model: str) -> None:
-        self.runner.run(self.manager.update(self.session, model=model))
+        self.runner.run(self.manager.sessions.update(self.session, model=model))
 
     @rule(prompt=st.sampled_from(["", "Be brief.", "Be long."]))
     def change_system_prompt(self, prompt: str) -> None:
-        self.runner.run(self.manager.update(self.session, system_prompt=prompt))
+        self.runner.run(self.manager.sessions.update(self.session, system_prompt=prompt))
 
     @rule()
     def go_on_in_another_process(self) -> None:
@@ -206,7 +206,7 @@ class SessionMachine(RuleBasedStateMachine):
     def the_record_is_what_happened(self) -> None:
         if not hasattr(self, "session"):
             return
-        _, turns = self.runner.run(self.manager.get(self.session))
+        _, turns = self.runner.run(self.manager.sessions.get(self.session))
         assert [(turn.prompt_text, turn.stop_reason) for turn in turns] == self.expected
 
 

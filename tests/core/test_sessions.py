@@ -36,13 +36,13 @@ async def test_a_session_is_named_by_its_first_question(
     manager: APISessionManager, simulator: Simulator
 ) -> None:
     session = await new_session(manager)
-    assert (await manager.load(session)).name == "New session"
+    assert (await manager.sessions.load(session)).name == "New session"
 
     await ask(manager, session, "\n  Why does   this fail?\nmore text")
     await ask(manager, session, "another question")
 
-    assert (await manager.load(session)).name == "Why does this fail?"
-    assert [info.name for info in await manager.list("all")] == ["Why does this fail?"]
+    assert (await manager.sessions.load(session)).name == "Why does this fail?"
+    assert [info.name for info in await manager.sessions.list("all")] == ["Why does this fail?"]
 
 
 async def test_ids_are_opaque_and_sort_by_birth(manager: APISessionManager) -> None:
@@ -66,7 +66,7 @@ async def test_the_list_knows_window_workspace_and_all(simulator: Simulator, tmp
     four = await new_session(second, name="four", workspace=str(tmp_path / "link"))
 
     async def ids(manager: APISessionManager, *arguments: object) -> set[str]:
-        return {info.id for info in await manager.list(*arguments)}  # type: ignore[arg-type]
+        return {info.id for info in await manager.sessions.list(*arguments)}  # type: ignore[arg-type]
 
     assert await ids(first, "window") == {one, two, three}
     assert await ids(second, "window") == {four}
@@ -76,7 +76,7 @@ async def test_the_list_knows_window_workspace_and_all(simulator: Simulator, tmp
     assert await ids(second, "workspace") == {three}
     assert await ids(second, "all") == {one, two, three, four}
     with pytest.raises(BadParamsError, match="scope"):
-        await second.list("planet")  # type: ignore[arg-type]
+        await second.sessions.list("planet")  # type: ignore[arg-type]
     await first.aclose()
     await second.aclose()
 
@@ -88,8 +88,8 @@ async def test_a_session_that_was_never_named_nor_used_is_shown_to_its_own_proce
     named = await new_session(manager, name="kept")
     other = APISessionManager()
 
-    assert {info.id for info in await manager.list("all")} == {unused, named}
-    assert {info.id for info in await other.list("all")} == {named}
+    assert {info.id for info in await manager.sessions.list("all")} == {unused, named}
+    assert {info.id for info in await other.sessions.list("all")} == {named}
     await other.aclose()
 
 
@@ -102,7 +102,7 @@ async def test_a_search_finds_names_questions_and_answers_in_any_case(
     await ask(manager, two, "100% sure")
 
     async def found(query: str) -> list[str]:
-        return [info.id for info in await manager.list("all", None, query)]
+        return [info.id for info in await manager.sessions.list("all", None, query)]
 
     assert await found("STRASSE") == [one]
     assert await found("road OPEN") == [one]
@@ -118,7 +118,7 @@ async def test_a_listed_session_carries_the_sums_of_its_turns(
     session = await new_session(manager)
     results = [await ask(manager, session, f"question {n}") for n in range(3)]
 
-    for info in (await manager.load(session), (await manager.list("all"))[0]):
+    for info in (await manager.sessions.load(session), (await manager.sessions.list("all"))[0]):
         assert info.turns == 3
         assert info.usage.total_tokens == sum(result.usage.total_tokens for result in results)
         assert info.cost.nano_usd == sum(result.cost.nano_usd or 0 for result in results)
@@ -136,7 +136,7 @@ async def test_another_process_resumes_with_the_same_bytes(simulator: Simulator)
     await first.aclose()
 
     second = APISessionManager()
-    await second.load(session)
+    await second.sessions.load(session)
     await ask(second, session, "three")
     await second.aclose()
 
@@ -153,7 +153,7 @@ async def test_after_a_switch_the_history_stays_and_old_thinking_is_not_replayed
     session = await new_session(manager, system_prompt="Be kind.")
     await ask(manager, session, "one")
 
-    await manager.update(session, **change)
+    await manager.sessions.update(session, **change)
     await ask(manager, session, "two")
     await ask(manager, session, "three")
 
@@ -198,7 +198,7 @@ async def test_effort_and_limits_reach_the_request(manager: APISessionManager, s
 
 
 async def test_a_wrong_model_id_is_mended_and_told(manager: APISessionManager) -> None:
-    info = await manager.create(model="claude-haiku-4-5-20250124")
+    info = await manager.sessions.create(model="claude-haiku-4-5-20250124")
 
     assert info.model == "claude-haiku-4-5-20251001"
     assert "is used instead" in manager.take_notices()[0]
@@ -208,13 +208,13 @@ async def test_a_wrong_model_id_is_mended_and_told(manager: APISessionManager) -
 async def test_update_changes_only_what_is_named(manager: APISessionManager) -> None:
     session = await new_session(manager, name="old", system_prompt="prompt")
 
-    info = await manager.update(session, name=" new\nname ")
+    info = await manager.sessions.update(session, name=" new\nname ")
     assert (info.name, info.system_prompt) == ("new name", "prompt")
-    assert (await manager.update(session, system_prompt="")).system_prompt is None
+    assert (await manager.sessions.update(session, system_prompt="")).system_prompt is None
     for wrong in ({"name": " "}, {"name": "x" * 300}, {"model": ""}, {"system_prompt": 5}):
         with pytest.raises(BadParamsError):
-            await manager.update(session, **wrong)  # type: ignore[arg-type]
-    assert (await manager.load(session)).name == "new name"
+            await manager.sessions.update(session, **wrong)  # type: ignore[arg-type]
+    assert (await manager.sessions.load(session)).name == "new name"
 
 
 async def test_a_fork_has_the_history_up_to_its_turn_and_ids_of_its_own(
@@ -225,30 +225,32 @@ async def test_a_fork_has_the_history_up_to_its_turn_and_ids_of_its_own(
     first = await ask(manager, session, "one")
     await ask(manager, session, "two")
 
-    fork = await manager.fork(session, first.turn_id)
+    fork = await manager.sessions.fork(session, first.turn_id)
     await ask(manager, fork.id, "other two")
 
     assert fork.turns == 1
     sent = [request.body["messages"] for request in simulator.requests]
     assert sent[2][:2] == sent[1][:2]
     assert sent[2][1]["content"][0]["type"] == "thinking"
-    _, turns = await manager.get(fork.id)
-    assert {turn.id for turn in turns}.isdisjoint({turn.id for turn in (await manager.get(session))[1]})
-    assert (await manager.load(session)).turns == 2
-    assert (await manager.fork(session)).turns == 2
+    _, turns = await manager.sessions.get(fork.id)
+    assert {turn.id for turn in turns}.isdisjoint(
+        {turn.id for turn in (await manager.sessions.get(session))[1]}
+    )
+    assert (await manager.sessions.load(session)).turns == 2
+    assert (await manager.sessions.fork(session)).turns == 2
     with pytest.raises(UnknownTurnError):
-        await manager.fork(session, "nope")
+        await manager.sessions.fork(session, "nope")
 
 
 async def test_turns_can_be_read_from_one_on(manager: APISessionManager, simulator: Simulator) -> None:
     session = await new_session(manager)
     ids = [(await ask(manager, session, f"q{n}")).turn_id for n in range(3)]
 
-    _, turns = await manager.get(session, ids[0])
+    _, turns = await manager.sessions.get(session, ids[0])
 
     assert [turn.id for turn in turns] == ids[1:]
     with pytest.raises(UnknownTurnError):
-        await manager.get(session, "nope")
+        await manager.sessions.get(session, "nope")
 
 
 async def test_clear_starts_afresh_and_keeps_the_old(
@@ -257,12 +259,12 @@ async def test_clear_starts_afresh_and_keeps_the_old(
     session = await new_session(manager, name="old", system_prompt="prompt", model="claude-opus-5-5")
     await ask(manager, session)
 
-    fresh = await manager.clear(session)
+    fresh = await manager.sessions.clear(session)
 
     assert (fresh.name, fresh.turns, fresh.model, fresh.system_prompt) == (
         "New session", 0, "claude-opus-5-5", "prompt",
     )  # fmt: skip
-    assert (await manager.load(session)).turns == 1
+    assert (await manager.sessions.load(session)).turns == 1
 
 
 def contents_of(folder: Path) -> dict[Path, bytes]:
@@ -278,14 +280,14 @@ async def test_deleting_leaves_nothing_of_a_session_in_any_file(
     await ask(manager, session, "CANARY-QUESTION " * 300)
     await ask(manager, other)
 
-    await manager.delete(session)
+    await manager.sessions.delete(session)
 
     with pytest.raises(UnknownSessionError):
-        await manager.load(session)
+        await manager.sessions.load(session)
     contents = await asyncio.to_thread(contents_of, state_dir)
     assert [path for path, content in contents.items() if b"CANARY" in content] == []
     assert not [path for path in contents if session in path.name]
-    assert (await manager.load(other)).turns == 1
+    assert (await manager.sessions.load(other)).turns == 1
 
 
 async def test_a_busy_session_is_neither_deleted_nor_cleared(
@@ -296,7 +298,7 @@ async def test_a_busy_session_is_neither_deleted_nor_cleared(
     turn, _ = start(manager, session)
     await simulator.stalled()
 
-    for refused in (manager.delete, manager.clear):
+    for refused in (manager.sessions.delete, manager.sessions.clear):
         with pytest.raises(SessionBusyError):
             await refused(session)
     with pytest.raises(SessionBusyError):
@@ -308,7 +310,7 @@ async def test_a_busy_session_is_neither_deleted_nor_cleared(
 
 async def _with_a_turn(manager: APISessionManager, session: str) -> str:
     """A busy session that has a turn to ask again."""
-    fork = await manager.fork(session)
+    fork = await manager.sessions.fork(session)
     await ask(manager, fork.id)
     manager.start_turn(fork.id, TurnRequest("x"), Listener())
     return fork.id
@@ -329,7 +331,7 @@ async def test_an_export_reads_well_and_loses_nothing(
     await ask(manager, session, "How?", context=(NamedText("log", "```\nx\n```"),))
     await ask(manager, session, "More")
 
-    text, name = await manager.export(session, "markdown")
+    text, name = await manager.sessions.export(session, "markdown")
     lines = text.splitlines()
     assert name == "A-B-test.md"
     assert lines[0] == "# A/B: test?"
@@ -339,12 +341,12 @@ async def test_an_export_reads_well_and_loses_nothing(
     assert "````" in text
     assert "tokens in" in text
     assert "max_tokens" in text
-    document, name = await manager.export(session, "json")
+    document, name = await manager.sessions.export(session, "json")
     assert name == "A-B-test.json"
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert json.loads(document)["turns"] == json.loads(json.dumps([recorded(turn) for turn in turns]))
     with pytest.raises(BadParamsError, match="format"):
-        await manager.export(session, "pdf")  # type: ignore[arg-type]
+        await manager.sessions.export(session, "pdf")  # type: ignore[arg-type]
 
 
 async def test_images_come_as_objects_paths_or_mappings_and_stand_before_the_text(
@@ -387,7 +389,7 @@ async def test_a_bad_image_sends_nothing_and_leaves_no_trace(
             await manager.send_message(session, "look", [image])  # type: ignore[list-item]
 
     assert simulator.requests == []
-    assert (await manager.load(session)).turns == 0
+    assert (await manager.sessions.load(session)).turns == 0
 
 
 async def test_a_preview_names_each_block_and_sends_nothing(
@@ -447,7 +449,7 @@ async def test_what_does_not_fit_the_window_is_pruned_whole_and_said(
     assert 1 < len(firsts) <= number
     assert (await ask(manager, session, "a short one")).notices == ()
     assert simulator.requests[number + 1].body["messages"][0]["content"][0]["text"].split()[0] == firsts[0]
-    assert (await manager.load(session)).turns == number + 2
+    assert (await manager.sessions.load(session)).turns == number + 2
 
 
 async def test_a_prompt_the_endpoint_finds_too_large_goes_out_once_more_with_less_history(
@@ -491,7 +493,7 @@ async def test_a_refresh_that_comes_late_undoes_nothing(
     )
     hold = threading.Event()
     manager._store.submit(lambda _: hold.wait(20))
-    loading = asyncio.create_task(manager.load(session))
+    loading = asyncio.create_task(manager.sessions.load(session))
     await asyncio.sleep(0)
     conversation = manager._shelf.at_once(session)
     conversation.change(name="ours", model=None, system_prompt=None, at=1.0)

@@ -449,7 +449,7 @@ async def test_an_answer_is_shown_though_it_cannot_be_saved_and_is_saved_later(
 
     assert first.text == "first answer"
     assert any(notice.startswith("not saved: ") for notice in first.notices)
-    assert [info.turns for info in await manager.list("all")] == [1]
+    assert [info.turns for info in await manager.sessions.list("all")] == [1]
     second = await ask(manager, session_id, "two")
     assert any(notice.startswith("not saved: ") for notice in second.notices)
     assert len(simulator.requests[1].body["messages"]) == 3
@@ -492,4 +492,4 @@ async def test_a_full_disk_costs_no_answer(
     with closing(sqlite3.connect(state_dir / transcripts.FILE_NAME)) as connection:
         rows = connection.execute("SELECT seq, json_valid(answer) FROM turns ORDER BY seq").fetchall()
     assert rows == [(0, 1), (1, 1), (2, 1)]
-    assert json.loads((await manager.export(session_id, "json"))[0])["turns"][2]["seq"] == 2
+    assert json.loads((await manager.sessions.export(session_id, "json"))[0])["turns"][2]["seq"] == 2

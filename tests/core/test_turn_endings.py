@@ -80,7 +80,7 @@ async def test_thinking_and_text_are_sent_back_verbatim(
 
     first, second = (request.body["messages"] for request in simulator.requests)
     assert second[0] == first[0]
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert tuple(second[1]["content"]) == turns[0].answer
     assert [block["type"] for block in second[1]["content"]] == ["thinking", "text"]
     assert second[1]["content"][0]["signature"]
@@ -113,7 +113,7 @@ async def test_a_cancelled_turn_keeps_its_text_and_says_why(
     assert result.usage.output_tokens >= len(result.text) // 5 > 1
     assert words in " ".join(result.notices)
     await simulator.closed(within=2)
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert [block["type"] for block in turns[0].answer] == ["text"]
 
     await ask(manager, session, "go on")
@@ -137,7 +137,7 @@ async def test_a_turn_cancelled_before_any_text_stays_in_the_record_and_out_of_t
     assert result.usage.input_tokens > 0
     await ask(manager, session, "again")
     assert len(simulator.requests[1].body["messages"]) == 1
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert [turn.prompt_text for turn in turns] == ["lost", "again"]
 
 
@@ -197,7 +197,7 @@ async def test_an_answer_cut_off_after_text_is_kept_and_never_called_complete(
     assert "cut off" in result.notices[-1]
     assert result.usage.estimated
     assert (await ask(manager, session, "go on")).stop_reason == "end_turn"
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert [block["type"] for block in turns[0].answer] == ["text"]
 
 
@@ -218,14 +218,14 @@ async def test_a_failure_before_any_text_is_typed_and_leaves_no_trace(
 ) -> None:
     session = await new_session(manager)
     await ask(manager, session, "kept")
-    before = await manager.get(session)
+    before = await manager.sessions.get(session)
     simulator.fail_next(fault)
 
     with pytest.raises(CmtError) as failure:
         await ask(manager, session, "lost")
 
     assert failure.value.kind == kind
-    info, turns = await manager.get(session)
+    info, turns = await manager.sessions.get(session)
     told = "may have cost" in (failure.value.hint or "")
     assert told is (kind == "internal"), "nobody knows what a page with status 200 has cost"
     assert (info.cost.nano_usd != before[0].cost.nano_usd) is told
@@ -301,7 +301,7 @@ async def test_a_failing_callback_of_a_script_stops_the_turn_and_is_raised(
     with pytest.raises(ZeroDivisionError):
         await manager.stream_message(session, "hello", callback)
 
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert [turn.stop_reason for turn in turns] == ["cancelled"]
 
 
@@ -367,11 +367,11 @@ async def test_sessions_run_side_by_side_and_one_turn_at_a_time_in_each(
         start(manager, one)
 
     assert [turn.id for turn in manager.running] == [first.id, second.id]
-    assert {info.state for info in await manager.list()} == {"busy"}
+    assert {info.state for info in await manager.sessions.list()} == {"busy"}
     assert manager.cancel_all("user") == 2
     assert {(await first.result()).stop_reason, (await second.result()).stop_reason} == {"cancelled"}
     assert manager.running == []
-    assert {info.state for info in await manager.list()} == {"idle"}
+    assert {info.state for info in await manager.sessions.list()} == {"idle"}
 
 
 async def test_closing_settles_and_saves_what_runs(simulator: Simulator, state_dir: Path) -> None:
@@ -420,7 +420,7 @@ async def test_a_retry_takes_the_place_of_the_last_turn(
     result = await turn.result()
 
     assert result.text == "better"
-    _, turns = await manager.get(session)
+    _, turns = await manager.sessions.get(session)
     assert [(turn.seq, turn.prompt_text) for turn in turns] == [(0, "one"), (1, "two")]
     assert turns[1].id == result.turn_id != last.turn_id
     again, first = (without_marks(simulator.requests[number].body["messages"]) for number in (2, 1))
@@ -433,14 +433,14 @@ async def test_a_retry_that_fails_leaves_the_old_answer(
 ) -> None:
     session = await new_session(manager)
     await ask(manager, session, "one")
-    before = await manager.get(session)
+    before = await manager.sessions.get(session)
     simulator.fail_next(Fault.status(400))
 
     turn = await manager.retry(session, None, Listener())
     with pytest.raises(InvalidRequestError):
         await turn.result()
 
-    assert await manager.get(session) == before
+    assert await manager.sessions.get(session) == before
 
 
 async def test_only_the_last_turn_can_be_asked_again(
@@ -477,7 +477,7 @@ async def test_bad_input_names_the_field_and_changes_nothing(
     with pytest.raises(BadParamsError, match=word):
         manager.start_turn(session, request_, Listener())
 
-    assert (await manager.load(session)).state == "idle"
+    assert (await manager.sessions.load(session)).state == "idle"
     assert simulator.requests == []
 
 
@@ -486,7 +486,7 @@ async def test_an_unknown_session_is_refused_at_once(manager: APISessionManager,
     with pytest.raises(UnknownSessionError):
         manager.start_turn(session, TurnRequest("hi"), Listener())
     with pytest.raises(UnknownSessionError):
-        await manager.load(session)
+        await manager.sessions.load(session)
 
 
 async def test_a_turn_id_must_be_new(manager: APISessionManager, simulator: Simulator) -> None:
@@ -508,7 +508,7 @@ async def test_without_a_key_the_turn_fails_before_anything_leaves(
         await ask(manager, session)
 
     assert simulator.requests == []
-    assert (await manager.load(session)).turns == 0
+    assert (await manager.sessions.load(session)).turns == 0
 
 
 async def test_lone_surrogates_are_replaced_and_told(
@@ -541,7 +541,7 @@ async def main():
     assert events[1] == Waiting("warming_up", 0.0), events
     turn.cancel()
     result = await turn.result()
-    info, turns = await manager.get(session)
+    info, turns = await manager.sessions.get(session)
     print(result.stop_reason, result.usage.total_tokens, len(turns), turns[0].in_history)
     await manager.aclose()
 

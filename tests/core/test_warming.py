@@ -307,7 +307,7 @@ async def test_switching_the_setting_off_stops_it_at_once(desk: Desk) -> None:
 async def test_another_model_or_system_prompt_stops_it(desk: Desk, change: dict[str, str]) -> None:
     session = await new_session(desk.manager, system_prompt=LONG)
     await ask(desk.manager, session)
-    await desk.manager.update(session, **change)
+    await desk.manager.sessions.update(session, **change)
     await desk.pass_by(600)
 
     assert desk.warmings == 0
@@ -478,7 +478,7 @@ async def test_a_refresh_that_comes_too_late_is_given_up() -> None:
 async def test_a_deleted_session_is_not_kept(desk: Desk) -> None:
     session = await new_session(desk.manager, system_prompt=LONG)
     await ask(desk.manager, session)
-    await desk.manager.delete(session)
+    await desk.manager.sessions.delete(session)
 
     assert desk.days.due == []
     assert "deleted" in (desk.told[-1].reason or "")
@@ -539,7 +539,7 @@ async def test_a_refused_warming_leaves_the_session_as_it_was(desk: Desk, state_
 
 async def test_a_pin_that_looks_like_a_secret_does_not_leave_with_a_warming(desk: Desk) -> None:
     note = NamedText("notes", f"aws_access_key_id = AKIA{'Q3EGRTA7ZK5LN2WX'}\n{LONG}")
-    session = (await desk.manager.create(pinned=[note])).id
+    session = (await desk.manager.sessions.create(pinned=[note])).id
 
     with pytest.raises(BlockedFileError):
         await desk.warm(session)

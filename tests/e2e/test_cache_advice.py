@@ -275,7 +275,7 @@ async def world(
                     assert (await (await manager.warming.start(session)).result()).state == "refreshed"
                 clock.now += pause - refresh_after
             told = await manager.cache_report.advice("session", session)
-            cost = (await manager.load(session)).cost.nano_usd
+            cost = (await manager.sessions.load(session)).cost.nano_usd
             assert cost is not None
             return cost, next(iter(told.advice.suggestions), None)
 

@@ -211,4 +211,6 @@ def test_thousands_of_sessions_do_not_hold_up_the_window(make_editor: MakeEditor
         editor.result("cmt/auth/status")
         answered += 1
     assert len(editor.answer(listing)["result"]["sessions"]) == 2000
-    assert answered >= 5  # each asked when the one before was answered; one at most where the list holds all up
+    assert (
+        answered >= 5
+    )  # each asked when the one before was answered; one at most where the list holds all up

@@ -8,6 +8,7 @@ as it can be.
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
@@ -217,6 +218,11 @@ class _Worker:
                 self.file.notices.append(f"A change that waited for the {self._noun} was refused ({error}).")
             self.backlog.popleft()
         return True
+
+
+async def landed(change: Future[T]) -> T:
+    """Wait for a change; cancelling the wait leaves the change alone."""
+    return await asyncio.shield(asyncio.wrap_future(change))
 
 
 def _from_now(seconds: float | None) -> float | None:

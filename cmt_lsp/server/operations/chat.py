@@ -69,7 +69,7 @@ async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wi
     request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
     shown = await window.manager.preview(session_id, request, await _origin(window, session_id))
-    session = await window.manager.load(session_id) if session_id else None
+    session = await window.manager.sessions.load(session_id) if session_id else None
     named = params.model or (session.model if session else window.settings.model)
     return wire.PreviewResult(
         session_id=session_id,
@@ -102,7 +102,7 @@ async def _origin(window: Window, session_id: str | None) -> Origin:
     """For whom a question is asked: its session, or the window where it has none yet."""
     if session_id is None:
         return await window.origin()
-    session = await window.manager.load(session_id)
+    session = await window.manager.sessions.load(session_id)
     return Origin("turn", session.id, "", session.workspace or "")
 
 

@@ -99,7 +99,7 @@ def _prices() -> DoctorCheck:
 async def _store(window: Window) -> DoctorCheck:
     folder = find_state_dir(os.environ)
     try:
-        sessions = await window.manager.list("all")
+        sessions = await window.manager.sessions.list("all")
     except CmtError as error:
         return DoctorCheck(name="sessions", state="fail", detail=error.message, advice=error.hint)
     return DoctorCheck(name="sessions", state="ok", detail=f"{len(sessions)} in {folder}")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 async def create(window: Window, caller: Caller, params: wire.SessionCreateParams) -> wire.Session:
     """Make a session and use it for the chats that name none."""
     pinned = await _attached(window, params.pinned, "pinned")
-    info = await window.manager.create(
+    info = await window.manager.sessions.create(
         name=params.name,
         model=params.model,
         system_prompt=params.system_prompt,
@@ -47,13 +47,13 @@ async def list_sessions(
     window: Window, caller: Caller, params: wire.SessionListParams
 ) -> wire.SessionListResult:
     """Sessions, the last used first."""
-    found = await window.manager.list(params.scope, workspace=window.workspace, query=params.query)
+    found = await window.manager.sessions.list(params.scope, workspace=window.workspace, query=params.query)
     return wire.SessionListResult(sessions=[session_shape(info) for info in found])
 
 
 async def get(window: Window, caller: Caller, params: wire.SessionGetParams) -> wire.SessionGetResult:
     """A session with its turns; it becomes the window's current one, since somebody opened it."""
-    info, turns = await window.manager.get(params.session_id, params.from_turn)
+    info, turns = await window.manager.sessions.get(params.session_id, params.from_turn)
     await window.make_current(info.id)
     return wire.SessionGetResult(session=session_shape(info), turns=[_turn_shape(turn) for turn in turns])
 
@@ -63,7 +63,7 @@ async def update(window: Window, caller: Caller, params: wire.SessionUpdateParam
     pinned = await _attached(window, params.pinned, "pinned")
     pin = await _attached(window, params.pin, "pin")
     before = None if params.model is None else await window.manager.cache_report.prefix(params.session_id)
-    info = await window.manager.update(
+    info = await window.manager.sessions.update(
         params.session_id,
         name=params.name,
         model=params.model,
@@ -91,21 +91,21 @@ async def _attached(window: Window, items: Sequence[wire.ContextItem] | None, fi
 
 async def fork(window: Window, caller: Caller, params: wire.SessionForkParams) -> wire.Session:
     """A new session with the same history up to a turn; it becomes the current one."""
-    info = await window.manager.fork(params.session_id, params.turn_id)
+    info = await window.manager.sessions.fork(params.session_id, params.turn_id)
     await window.make_current(info.id)
     return session_shape(info)
 
 
 async def clear(window: Window, caller: Caller, params: wire.SessionParams) -> wire.Session:
     """Start afresh in a new session; the old one is kept."""
-    info = await window.manager.clear(params.session_id)
+    info = await window.manager.sessions.clear(params.session_id)
     await window.make_current(info.id)
     return session_shape(info)
 
 
 async def delete(window: Window, caller: Caller, params: wire.SessionParams) -> wire.Empty:
     """Delete a session and its text for good."""
-    await window.manager.delete(params.session_id)
+    await window.manager.sessions.delete(params.session_id)
     if window.current == params.session_id:
         await window.make_current(None)
     return wire.Empty()
@@ -115,7 +115,7 @@ async def export(
     window: Window, caller: Caller, params: wire.SessionExportParams
 ) -> wire.SessionExportResult:
     """A session as one document."""
-    text, name = await window.manager.export(params.session_id, params.format)
+    text, name = await window.manager.sessions.export(params.session_id, params.format)
     return wire.SessionExportResult(text=text, suggested_name=name)
 
 

@@ -70,4 +70,4 @@ async def _labels(window: Window, report: UsageReport, group_by: str | None) -> 
     """The names of the sessions among the groups, where the transcripts still have them."""
     if group_by != "session":
         return {}
-    return await window.manager.names([part.key for part in report.groups or ()])
+    return await window.manager.sessions.names([part.key for part in report.groups or ()])

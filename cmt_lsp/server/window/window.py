@@ -125,9 +125,9 @@ class Window:
         if session_id is None:
             async with self._making_current:
                 if self.current is None:
-                    self.current = (await self.manager.create(workspace=self.workspace)).id
+                    self.current = (await self.manager.sessions.create(workspace=self.workspace)).id
             session_id = self.current
-        await self.manager.refresh(session_id)
+        await self.manager.sessions.refresh(session_id)
         return session_id
 
     async def make_current(self, session_id: str | None) -> None:
@@ -137,14 +137,14 @@ class Window:
 
     async def origin(self) -> Origin:
         """For whom this window asks: its current session, or none yet, and its workspace."""
-        session = await self.manager.load(self.current) if self.current else None
+        session = await self.manager.sessions.load(self.current) if self.current else None
         workspace = session.workspace if session else str(self.workspace or "")
         return Origin("turn", session.id if session else "", "", workspace or "")
 
     async def refresh_status(self) -> None:
         """Show the current session and the money as they now stand."""
         try:
-            session = await self.manager.load(self.current) if self.current else None
+            session = await self.manager.sessions.load(self.current) if self.current else None
             warmth = await self.manager.cache_report.warmth(session.id) if session else None
         except CmtError as error:
             logger.info("The current session cannot be shown: %s", error.kind)

@@ -60,11 +60,11 @@ async def check_sums(window: Window, turns: dict[str, list[Attempt]]) -> None:
     for asked in window.asked:
         by_session.setdefault(asked.session, []).extend(turns[asked.turn_id])
     for session, attempts in by_session.items():
-        info, expected = await manager.load(session), Sum.of(attempts)
+        info, expected = await manager.sessions.load(session), Sum.of(attempts)
         assert (classes(info.usage), info.cost.nano_usd or 0) == (expected.tokens, expected.nano_usd)
     whole = [attempt for attempts in turns.values() for attempt in attempts]
     last = window.asked[-1]
-    workspace = (await manager.load(last.session)).workspace or ""
+    workspace = (await manager.sessions.load(last.session)).workspace or ""
     totals = await manager.ledger.totals(Origin("turn", last.session, last.turn_id, workspace))
     for sums, attempts in (
         (totals.turn, turns[last.turn_id]),
@@ -176,7 +176,7 @@ async def test_a_price_changes_with_the_day_of_the_request(state_dir: Path) -> N
     midnight = datetime(2026, 10, 7, tzinfo=UTC).timestamp()
     clock = Clock()
     async with window(clock) as only:
-        session = (await only.manager.create()).id
+        session = (await only.manager.sessions.create()).id
         for number, now in enumerate((midnight - 60, midnight - 0.001, midnight)):
             clock.now = now
             text = prose(random.Random(number), 900)

@@ -52,7 +52,7 @@ class Judged:
 async def judged(only: Window, clock: Clock) -> AsyncIterator[Judged]:
     """Ask all of the workload, one turn after the other."""
     for conversation in conversations():
-        info = await only.manager.create(
+        info = await only.manager.sessions.create(
             model=conversation.model, system_prompt=conversation.system_prompt or None
         )
         for turn in conversation.turns:

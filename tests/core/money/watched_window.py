@@ -215,10 +215,10 @@ def random_chats(
 async def talk(window: Window, chats: Iterator[Chat]) -> None:
     """Have conversations, one after the other, until there are no more."""
     for chat in chats:
-        session = (await window.manager.create(model=chat.streams[0].model)).id
+        session = (await window.manager.sessions.create(model=chat.streams[0].model)).id
         for stream in chat.streams:
             if stream.number in chat.forked:
-                session = (await window.manager.fork(session)).id
+                session = (await window.manager.sessions.fork(session)).id
             asked = await window.ask(stream, session)
             answered = isinstance(asked.outcome, TurnResult) and asked.outcome.text
             if stream.number in chat.again and answered:
