@@ -14,6 +14,11 @@ class Screen:
     def __init__(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
         self._cells = self._blank(columns, rows)
+        self.highlights = [[0] * columns for _ in range(rows)]
+        """The number of each cell's highlight; what it looks like is in `styles`."""
+        self.styles: dict[int, dict[str, Any]] = {}
+        self.colours = (0, 0xFFFFFF)
+        """Foreground and background of a cell without highlight."""
         self._changed = threading.Condition()
         self._text = ""
         self.cursor = (0, 0)
@@ -63,21 +68,35 @@ class Screen:
         """Wait until the screen no longer shows a text."""
         return self.wait(lambda text: word not in text, seconds)
 
+    @property
+    def cells(self) -> list[list[str]]:
+        """Each cell's text; the right half of a wide character is empty."""
+        return self._cells
+
     def _on_grid_resize(self, _grid: int, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
-        self._cells = self._blank(columns, rows)
+        self._on_grid_clear(_grid)
 
     def _on_grid_clear(self, _grid: int) -> None:
         self._cells = self._blank(self.columns, self.rows)
+        self.highlights = [[0] * self.columns for _ in range(self.rows)]
+
+    def _on_default_colors_set(self, foreground: int, background: int, *_: object) -> None:
+        self.colours = (foreground, background)
+
+    def _on_hl_attr_define(self, number: int, attributes: dict[str, Any], *_: object) -> None:
+        self.styles[number] = attributes
 
     def _on_grid_cursor_goto(self, _grid: int, row: int, column: int) -> None:
         self.cursor = (row, column)
 
     def _on_grid_line(self, _grid: int, row: int, column: int, cells: list[list[Any]], *_: object) -> None:
-        line = self._cells[row]
+        line, styles, style = self._cells[row], self.highlights[row], 0
         for cell in cells:
+            style = cell[1] if len(cell) > 1 else style
             repeat = cell[2] if len(cell) > 2 else 1
             line[column : column + repeat] = [cell[0]] * repeat
+            styles[column : column + repeat] = [style] * repeat
             column += repeat
 
     def _on_grid_scroll(
@@ -86,6 +105,7 @@ class Screen:
         span = range(top, bottom - rows) if rows > 0 else range(bottom - 1, top - rows - 1, -1)
         for row in span:
             self._cells[row][left:right] = self._cells[row + rows][left:right]
+            self.highlights[row][left:right] = self.highlights[row + rows][left:right]
 
     def _on_flush(self) -> None:
         with self._changed:

@@ -59,13 +59,13 @@ def test_stop_works_in_every_state(nvim: NvimChild, sim: Simulator, state: str) 
     sim.wait_arrived(0)
     nvim.screen.wait_for("stops", *shown)
     nvim.command("Cmt stop")
-    nvim.screen.wait(lambda text: "[partial: stopped by you]" in text or "[stopped before" in text)
+    nvim.screen.wait(lambda text: "[partial: stopped by you]" in text or "[stopped " in text)
     if fault.strikes:
         sim.wait_closed(0)
     sim.reply_with("Answered.")
     nvim.command("Cmt new")
     nvim.command("Cmt ask second")
-    nvim.screen.wait_for("## Claude", "out ")
+    nvim.screen.wait_for("cmt://chat/2", "second", "## Claude", "out ")
     assert nvim.lua("return #require('cmt.turn').running()") == 0
 
 
@@ -75,7 +75,7 @@ def test_stop_before_the_server_has_a_turn(nvim: NvimChild, sim: Simulator) -> N
     nvim.screen.wait_for("out ")
     nvim.lua("vim.cmd('Cmt ask at once'); vim.cmd('Cmt stop')")
     nvim.wait("#require('cmt.turn').running() == 0")
-    nvim.screen.wait(lambda text: "[stopped before" in text or "[partial" in text)
+    nvim.screen.wait(lambda text: "[stopped " in text or "[partial" in text)
 
 
 def test_stop_while_the_server_still_starts(nvim: NvimChild, sim: Simulator) -> None:

@@ -47,13 +47,12 @@ for name, target in pairs({
   CmtActivity = "MoreMsg",
   CmtAttachment = "Special",
   CmtThinking = "Comment",
-  CmtHeading = "Title",
-  CmtCode = "String",
+  CmtHeading = "@markup.heading",
+  CmtCode = "@markup.raw",
   CmtFence = "Comment",
-  CmtBold = "Bold",
-  CmtItalic = "Italic",
+  CmtBold = "@markup.strong",
   CmtList = "Statement",
-  CmtLink = "Underlined",
+  CmtLink = "@markup.link.url",
   CmtQuote = "Comment",
 }) do
   vim.api.nvim_set_hl(0, name, { link = target, default = true })

@@ -281,7 +281,7 @@ end
 ---@return string?
 local function partial_note(result)
   if result.stopReason == "cancelled" then
-    return "[partial: stopped by you]"
+    return result.text == "" and "[stopped by you before any text came]" or "[partial: stopped by you]"
   elseif result.stopReason == "truncated" then
     return "[partial: the connection broke; :Cmt retry asks again]"
   elseif result.stopReason == "max_tokens" then
@@ -306,8 +306,10 @@ function Chat:ended(turn, outcome, asked)
     if self.head then
       self.transcript:usage(self.head, figures.usage(result))
     end
-    for _, sentence in ipairs(result.notices or {}) do
-      notice.say(sentence)
+    if result.stopReason ~= "cancelled" then -- what stopped is written in the transcript already
+      for _, sentence in ipairs(notice.present(result.notices) or {}) do
+        notice.say(sentence)
+      end
     end
   elseif not failure then
     self.transcript:finish("[stopped before anything was sent]")

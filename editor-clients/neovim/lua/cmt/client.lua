@@ -184,7 +184,7 @@ function M.request(method, params, reply)
   local sent, id = client:request(method, vim.tbl_isempty(params) and vim.empty_dict() or params, function(err, result)
     if open[key] then
       open[key] = nil
-      reply(err, notice.present(result))
+      reply(err --[[@as cmt.wire.RpcErrorBody?]], notice.present(result))
     end
   end)
   if not sent and open[key] then

@@ -23,7 +23,7 @@ end
 function M.usage(turn)
   local usage, cache = turn.usage, turn.cache
   local parts = { M.cost(turn.cost), "in " .. M.tokens(usage.totalInputTokens), "out " .. M.tokens(usage.outputTokens) }
-  if cache and cache.state ~= "off" then
+  if cache and cache.state ~= "off" and usage.totalInputTokens > 0 then
     local written = usage.cacheCreation5mInputTokens + usage.cacheCreation1hInputTokens
     local share = math.floor(100 * usage.cacheReadInputTokens / math.max(1, usage.totalInputTokens) + 0.5)
     local missed = cache.state == "miss" and " missed" or cache.state == "partial" and " partly missed" or ""
