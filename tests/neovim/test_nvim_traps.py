@@ -45,7 +45,7 @@ def test_nothing_is_loaded_at_start(start: Start) -> None:
 STATES = {
     "waiting for the endpoint": (Fault.stall(), ()),
     "streaming": (Fault.stall(after_events=12), ("word3",)),
-    "in a retry wait": (Fault.status(529, retry_after=30), ("trying again in",)),
+    "in a retry wait": (Fault.status(529, retry_after=30), ("again in",)),
 }
 
 
@@ -191,9 +191,9 @@ def test_overload_is_a_countdown(nvim: NvimChild, sim: Simulator) -> None:
     sim.fail_next(Fault.status(529, retry_after=3))
     sim.reply_with("At last.")
     nvim.command("Cmt ask busy?")
-    nvim.screen.wait_for("trying again in 3 s")
+    nvim.screen.wait_for("again in 3 s")
     assert not nvim.blocked()
-    nvim.screen.wait_for("trying again in 2 s")
+    nvim.screen.wait_for("again in 2 s")
     nvim.screen.wait_for("At last.")
 
 

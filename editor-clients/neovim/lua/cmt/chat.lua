@@ -304,7 +304,7 @@ function Chat:ended(turn, outcome, asked)
     self.last.result = result
     self.transcript:finish(partial_note(result))
     if self.head then
-      self.transcript:usage(self.head, figures.usage(result))
+      self.transcript:usage(self.head, result)
     end
     if result.stopReason ~= "cancelled" then -- what stopped is written in the transcript already
       for _, sentence in ipairs(notice.present(result.notices) or {}) do
@@ -452,7 +452,7 @@ function Chat:show_record(record)
   end
   view:stream(record.text)
   view:finish(partial_note(record))
-  view:usage(head, figures.usage(record))
+  view:usage(head, record)
 end
 
 client.on("cmt/status", function(params)

@@ -84,7 +84,7 @@ function M.command(call)
         local view = by_turn[row.turnId]
         if view and view:alive() then
           view:finish(row.error and "[failed: " .. notice.sentence(row.error) .. "]" or nil, "CmtError")
-          view:usage(heads[row.turnId], figures.usage(row))
+          view:usage(heads[row.turnId], row)
         end
       end
       choose(found, chat)

@@ -17,10 +17,11 @@ function M.cost(cost)
   return cost.estimated and "~" .. cost.display or cost.display
 end
 
---- What a turn used, the cost first: `$0.011 · in 11.0k · out 412 · cache 89%, wrote 0`.
----@param turn { usage: cmt.wire.Usage, cost: cmt.wire.Cost, cache?: cmt.wire.CacheVerdict }
----@return string
-function M.usage(turn)
+---@alias cmt.Used { usage: cmt.wire.Usage, cost: cmt.wire.Cost, cache?: cmt.wire.CacheVerdict }
+
+---@param turn cmt.Used
+---@return string[]
+local function used(turn)
   local usage, cache = turn.usage, turn.cache
   local parts = { M.cost(turn.cost), "in " .. M.tokens(usage.totalInputTokens), "out " .. M.tokens(usage.outputTokens) }
   if cache and cache.state ~= "off" and usage.totalInputTokens > 0 then
@@ -29,7 +30,31 @@ function M.usage(turn)
     local missed = cache.state == "miss" and " missed" or cache.state == "partial" and " partly missed" or ""
     parts[#parts + 1] = ("cache%s %d%%, wrote %s"):format(missed, share, M.tokens(written))
   end
-  return table.concat(parts, " · ")
+  return parts
+end
+
+--- What a turn used, the cost first: `$0.011 · in 11.0k · out 412 · cache 89%, wrote 0`.
+---@param turn cmt.Used
+---@return string
+function M.usage(turn)
+  return table.concat(used(turn), " · ")
+end
+
+--- The same in lines of at most so many columns, as far as its parts allow.
+---@param turn cmt.Used
+---@param columns integer
+---@return string[]
+function M.usage_lines(turn, columns)
+  local lines = {}
+  for _, part in ipairs(used(turn)) do
+    local longer = #lines > 0 and lines[#lines] .. " · " .. part
+    if longer and vim.fn.strdisplaywidth(longer) <= columns then
+      lines[#lines] = longer
+    else
+      lines[#lines + 1] = part
+    end
+  end
+  return lines
 end
 
 --- How long ago a moment of the wire was, in words.

@@ -61,7 +61,7 @@ function M.open(transcript, prompt, mods)
   local upper = vim.api.nvim_get_current_win()
   if given == "" then
     local width = options.width < 1 and math.floor(vim.o.columns * options.width) or options.width
-    vim.api.nvim_win_set_width(upper, math.max(30, math.floor(width)))
+    vim.api.nvim_win_set_width(upper, math.max(math.min(44, math.floor(vim.o.columns / 2)), math.floor(width)))
   end
   dress(upper, BOTH)
   dress(upper, { foldmethod = "manual", foldenable = true, foldtext = "", smoothscroll = true, winfixbuf = true })

@@ -62,7 +62,10 @@ function M.command(call)
     known = vim.tbl_map(function(model)
       return model.id
     end, found.models)
-    picker.pick(found.models, { prompt = "Model", format_item = line }, function(model)
+    local offered = vim.tbl_filter(function(model)
+      return model.lifecycle ~= "retired"
+    end, found.models)
+    picker.pick(offered, { prompt = "Model", format_item = line }, function(model)
       if model then
         choose(chat, model.id)
       end

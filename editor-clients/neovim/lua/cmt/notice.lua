@@ -8,9 +8,11 @@ local shown
 
 --- Neovim's own vim.notify asks for Enter when a sentence is longer than the line or a second one follows, and loses
 --- it in insert mode.
+--- It is known by where it comes from: a file of the runtime, in 0.12 code without any name.
 ---@return boolean
 local function is_neovims_own()
-  return debug.getinfo(vim.notify, "S").source:find("editor.lua", 1, true) ~= nil
+  local source = debug.getinfo(vim.notify, "S").source
+  return source == "@vim/_editor.lua" or source:sub(-1) == "?"
 end
 
 local function hide()

@@ -17,7 +17,7 @@ end
 local function float(items, opts, on_choice)
   local lines, width = {}, vim.fn.strdisplaywidth(opts.prompt) + 4
   for i, item in ipairs(items) do
-    lines[i] = (" %d  %s "):format(i, (opts.format_item(item):gsub("\n", " ")))
+    lines[i] = ("%2d  %s "):format(i, (opts.format_item(item):gsub("\n", " ")))
     width = math.max(width, vim.fn.strdisplaywidth(lines[i]))
   end
   local buf = vim.api.nvim_create_buf(false, true)

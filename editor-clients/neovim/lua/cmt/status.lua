@@ -54,26 +54,22 @@ end
 
 ---@param turn cmt.Turn
 ---@param now number ms
----@return string
+---@return string short what it does, for the narrowest window
+---@return string? detail
 local function phase_text(turn, now)
   local seconds = math.floor((now - turn.since) / 1000)
   if turn.phase == "retrying" and turn.retry then
     local left = math.max(0, math.ceil((turn.retry.at - now) / 1000))
-    return ("trying again in %d s (%d of %d): %s"):format(
-      left,
-      turn.retry.attempt + 1,
-      turn.retry.most,
-      turn.retry.reason
-    )
+    return ("again in %d s (%d of %d)"):format(left, turn.retry.attempt + 1, turn.retry.most), turn.retry.reason
   end
   if turn.phase == "stopping" then
     return "stopping"
   end
   if now - turn.heard > SILENT_MS then
-    return ("nothing heard for %d s"):format(math.floor((now - turn.heard) / 1000))
+    return ("silent for %d s"):format(math.floor((now - turn.heard) / 1000)), "nothing comes from the endpoint"
   end
   if turn.phase == "streaming" then
-    return ("answering · %d s · %d characters"):format(seconds, turn.characters)
+    return ("answering · %d s"):format(seconds), ("%d characters"):format(turn.characters)
   end
   return ("%s · %d s"):format(turn.phase, seconds)
 end
@@ -84,8 +80,13 @@ end
 ---@return string
 function M.activity(turn, stop_key)
   local now = vim.uv.now()
-  local spin = SPINNER[math.floor(now / 250) % #SPINNER + 1]
-  return ("%s %s%s"):format(spin, stop_key and stop_key .. " stops · " or "", phase_text(turn, now))
+  local short, detail = phase_text(turn, now)
+  local parts = { SPINNER[math.floor(now / 250) % #SPINNER + 1] .. " " .. short }
+  if stop_key then
+    parts[#parts + 1] = stop_key .. " stops"
+  end
+  parts[#parts + 1] = detail
+  return table.concat(parts, " · ")
 end
 
 --- Every turn under way somewhere in this editor.

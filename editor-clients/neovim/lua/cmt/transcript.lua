@@ -1,6 +1,7 @@
 --- The read-only buffer of a conversation: turns are appended, a streaming one grows at its end.
 
 local config = require("cmt.config")
+local figures = require("cmt.figures")
 local follow = require("cmt.follow")
 local markdown = require("cmt.markdown")
 
@@ -224,18 +225,23 @@ end
 
 --- Say under an answer's head what it used. It is no text: yanks and saved transcripts stay clean.
 ---@param mark integer from `answer`
----@param text string
----@param group? string
-function Transcript:usage(mark, text, group)
+---@param used cmt.Used
+function Transcript:usage(mark, used)
   local place = vim.api.nvim_buf_get_extmark_by_id(self.buf, SPACE, mark, {})
-  if place[1] then
-    local last = vim.api.nvim_buf_line_count(self.buf)
-    local windows = follow.windows(self.buf)
-    vim.api.nvim_buf_set_extmark(self.buf, SPACE, place[1], 0, {
-      virt_lines = { { { text, group or "CmtUsage" } } },
-    })
-    follow.go(self.buf, windows, last) -- the line pushes the end down
+  if not place[1] then
+    return
   end
+  local columns = vim.o.columns
+  for _, win in ipairs(vim.fn.win_findbuf(self.buf)) do
+    columns = math.min(columns, vim.api.nvim_win_get_width(win))
+  end
+  local lines = vim.tbl_map(function(line)
+    return { { line, "CmtUsage" } }
+  end, figures.usage_lines(used, columns))
+  local last = vim.api.nvim_buf_line_count(self.buf)
+  local windows = follow.windows(self.buf)
+  vim.api.nvim_buf_set_extmark(self.buf, SPACE, place[1], 0, { virt_lines = lines })
+  follow.go(self.buf, windows, last) -- the lines push the end down
 end
 
 --- End the turn's text, with a line that says so where it is not the whole answer.
