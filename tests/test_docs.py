@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cmt_lsp.api import errors
 from cmt_lsp.cli import parser_of_all
 
 ROOT = Path(__file__).parents[1]
@@ -43,3 +44,14 @@ def test_the_readme_names_one_command_to_see_it_and_one_to_test_it() -> None:
     assert set(named) == {"demo", "test"}
     assert named["demo"].endswith("cmt-lsp demo")
     assert named["test"].split("&&")[-1].split()[0] == ".venv/bin/pytest"
+
+
+def test_the_wire_contract_names_every_kind_of_error() -> None:
+    kinds = {
+        value.kind
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.CmtError)
+    }
+    text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith("`missing_key`")]
+    assert set(re.findall(r"`(\w+)`", line)) == kinds
