@@ -119,3 +119,16 @@ def test_earlier_sessions_are_picked_and_searched(nvim: NvimChild, sim: Simulato
     nvim.screen.wait_for("Bananas are yellow.")
     nvim.command("Cmt sessions nothing-like-it")
     nvim.screen.wait_for("No session holds these words")
+
+
+def test_of_a_long_session_the_newest_turns_are_shown(nvim: NvimChild, sim: Simulator) -> None:
+    """And how many are not; all of them go on counting for the model."""
+    nvim.lua("vim.g.cmt = { history_turns = 1 }")
+    sim.reply_with("Answer one.", "Answer two.")
+    for question in ("one", "two"):
+        nvim.command(f"Cmt ask {question}")
+        nvim.screen.wait_for(f"Answer {question}.")
+        nvim.wait("#require('cmt.turn').running() == 0")
+    nvim.command("Cmt fork")
+    nvim.screen.wait_for("1 earlier turn is not shown", "cmt://chat/2", "Answer two.")
+    assert "Answer one." not in nvim.screen.text

@@ -179,11 +179,21 @@ def test_a_question_of_the_server_never_stops_the_editor(
 ) -> None:
     """The first choice is no; while it is open the editor answers."""
     nvim.command(f"Cmt ask my key is {SECRET}, is it fine?")
-    nvim.screen.wait_for("Do not send" if "Do not send" in nvim.screen.text else "about to be sent")
+    nvim.screen.wait_for("about to be sent")
     assert not nvim.blocked()
     nvim.keys(keys)
     nvim.wait("#require('cmt.turn').running() == 0")
     assert len(sim.requests) == sent
+
+
+def test_stop_takes_an_open_question_away(nvim: NvimChild, sim: Simulator) -> None:
+    """What it was about has ended, and nothing was sent."""
+    nvim.command(f"Cmt ask my key is {SECRET}, is it fine?")
+    nvim.screen.wait_for("about to be sent")
+    nvim.command("Cmt stop")
+    nvim.screen.wait_gone("about to be sent")
+    nvim.wait("#require('cmt.turn').running() == 0")
+    assert sim.requests == []
 
 
 def test_overload_is_a_countdown(nvim: NvimChild, sim: Simulator) -> None:

@@ -356,6 +356,7 @@ function Chat:stop()
   if turn.phase == "stopping" then
     require("cmt.service").offer_restart("The server has not stopped the answer yet.")
   else
+    question.drop()
     turn:stop()
   end
   self:bar()
@@ -427,6 +428,7 @@ function Chat:show_history(found)
   self.session = found.session
   self.transcript:clear()
   local shown = config.get().history_turns
+  self.transcript:omit(#found.turns - shown)
   for i, record in ipairs(found.turns) do
     if i > #found.turns - shown then
       self:show_record(record)

@@ -5,18 +5,30 @@ local picker = require("cmt.picker")
 
 local M = {}
 
+---@type fun()? closes the server's question that is open
+local close
+
+--- Answer the server's open question with no: what it was about has been stopped.
+function M.drop()
+  if close then
+    close()
+    close = nil
+  end
+end
+
 --- The server asks; to be called in the coroutine of its request.
 ---@param params lsp.ShowMessageRequestParams
 ---@return lsp.MessageActionItem|vim.NIL
 function M.from_server(params)
   local co = coroutine.running()
   vim.schedule(function()
-    picker.pick(params.actions or {}, {
+    close = picker.pick(params.actions or {}, {
       prompt = params.message,
       format_item = function(action)
         return action.title
       end,
     }, function(choice)
+      close = nil
       vim.schedule(function()
         coroutine.resume(co, choice or vim.NIL)
       end)

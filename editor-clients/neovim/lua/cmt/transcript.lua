@@ -142,6 +142,17 @@ function Transcript:mark(row, group)
   })
 end
 
+--- Say that earlier turns are not shown.
+---@param turns integer nothing is said of none
+function Transcript:omit(turns)
+  if turns > 0 then
+    local words = turns == 1 and "turn is" or "turns are"
+    self:append({ ("[%d earlier %s not shown; vim.g.cmt.history_turns sets how many are]"):format(turns, words) })
+    self.painted = 1
+    self:mark(0, "CmtUsage")
+  end
+end
+
 --- Write a question and the head of its answer.
 ---@param question string
 ---@param attachments string[]
@@ -151,14 +162,15 @@ function Transcript:ask(question, attachments, when)
   local lines = { "## You · " .. when, "" }
   vim.list_extend(lines, vim.split(question, "\n", { plain = true }))
   local count = vim.api.nvim_buf_line_count(self.buf)
-  if count > 1 then
+  local more = count > 1 or vim.api.nvim_buf_get_lines(self.buf, 0, 1, true)[1] ~= ""
+  if more then
     table.insert(lines, 1, "")
   end
   for _, name in ipairs(attachments) do
     lines[#lines + 1] = "+ " .. name
   end
   local row = self:add_lines(lines, true)
-  row = count > 1 and row + 1 or row
+  row = more and row + 1 or row
   self:mark(row, "CmtYou")
   vim.api.nvim_buf_set_extmark(self.buf, TURNS, row, 0, {})
   for i = 1, #attachments do
