@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from nvim_child import NvimChild
 
 from cmt_lsp.simulator import Answer, Fault, Simulator
@@ -132,3 +133,81 @@ def test_of_a_long_session_the_newest_turns_are_shown(nvim: NvimChild, sim: Simu
     nvim.command("Cmt fork")
     nvim.screen.wait_for("1 earlier turn is not shown", "cmt://chat/2", "Answer two.")
     assert "Answer one." not in nvim.screen.text
+
+
+BROKEN = {
+    "reset": (Fault.reset(after_events=12), "[partial: the connection broke"),
+    "cut": (Fault.cut(after_events=12), "[partial: the connection broke"),
+    "error event": (Fault.error_event(after_events=12), "[partial: the connection broke"),
+}
+
+
+@pytest.mark.parametrize("way", BROKEN)
+def test_an_answer_that_broke_off_is_never_shown_as_complete(
+    nvim: NvimChild, sim: Simulator, way: str
+) -> None:
+    """Its text stays, marked; the next question is answered in the same session."""
+    fault, mark = BROKEN[way]
+    sim.reply_with(SLOW, "Whole again.")
+    sim.fail_next(fault)
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3", mark)
+    nvim.command("Cmt ask and now")
+    nvim.screen.wait_for("Whole again.", "today $")
+
+
+def test_silence_is_shown(nvim: NvimChild, sim: Simulator) -> None:
+    """An answer that stops coming says for how long nothing came."""
+    sim.reply_with(SLOW)
+    sim.fail_next(Fault.stall(after_events=12))
+    nvim.command("Cmt ask count")
+    nvim.screen.wait_for("word3")
+    nvim.screen.wait_for("silent for 6 s")
+    sim.release()
+    nvim.screen.wait_for("word39", "today $")
+
+
+def test_hunks_of_a_diff_are_taken_one_by_one(nvim: NvimChild, sim: Simulator) -> None:
+    """`do` takes the one under the cursor; `q` leaves the rest as it was."""
+    sim.reply_with("```python\ndef one():\n    return 11\n\n\ndef two():\n    return 22\n```")
+    nvim.command("1,6Cmt ask larger")
+    nvim.screen.wait_for("return 22", "today $")
+    nvim.command("wincmd l")
+    nvim.command("wincmd k")
+    nvim.call("nvim_win_set_cursor", 0, [nvim.lua("return vim.fn.search('return 22')"), 0])
+    nvim.keys("gp")
+    nvim.wait("#vim.api.nvim_list_tabpages() == 2 and vim.wo.diff")
+    nvim.screen.wait_for("return 11", "return 1 ")
+    nvim.keys("6Gdo")
+    nvim.wait("vim.api.nvim_buf_get_lines(0, 5, 6, true)[1] == '    return 22'")
+    nvim.keys("q")
+    nvim.wait("#vim.api.nvim_list_tabpages() == 1")
+    source = "vim.api.nvim_buf_get_lines(vim.fn.bufnr('main.py'), 0, -1, true)"
+    assert nvim.lua(f"return {source}") == [
+        "def one():",
+        "    return 1",
+        "",
+        "",
+        "def two():",
+        "    return 22",
+    ]
+    nvim.command("wincmd h")
+    assert nvim.lua("return vim.fn.bufname() .. vim.fn.maparg('q', 'n')") == "main.py"
+
+
+def test_a_diff_finds_code_that_has_moved(nvim: NvimChild, sim: Simulator) -> None:
+    """Lines came above it since it was asked about."""
+    sim.reply_with("```python\ndef two():\n    return 22\n```")
+    nvim.command("5,6Cmt ask larger")
+    nvim.screen.wait_for("return 22", "today $")
+    nvim.call("nvim_buf_set_lines", 0, 0, 0, True, ["import os", ""])
+    nvim.command("wincmd l")
+    nvim.command("wincmd k")
+    nvim.call("nvim_win_set_cursor", 0, [nvim.lua("return vim.fn.search('return 22')"), 0])
+    nvim.keys("gp")
+    nvim.wait("#vim.api.nvim_list_tabpages() == 2 and vim.wo.diff")
+    nvim.keys("ga")
+    nvim.wait("#vim.api.nvim_list_tabpages() == 1")
+    source = "vim.api.nvim_buf_get_lines(vim.fn.bufnr('main.py'), 0, -1, true)"
+    assert nvim.lua(f"return {source}")[-3:] == ["", "def two():", "    return 22"]
+    assert nvim.lua(f"return {source}")[2:4] == ["def one():", "    return 1"]

@@ -122,6 +122,13 @@ def test_a_picture_is_told_with_size_tokens_and_price(nvim: NvimChild, sim: Simu
     assert "'type': 'image'" in str(sim.requests[-1].body)
 
 
+def test_a_missing_clipboard_tool_is_named(nvim: NvimChild) -> None:
+    """There is no display here, so there is nothing to take a picture from."""
+    nvim.command("Cmt image")
+    nvim.screen.wait_for("has no screen", "path.")
+    assert not nvim.blocked()
+
+
 def test_one_question_to_two_models(nvim: NvimChild, sim: Simulator) -> None:
     """Side by side, each with its cost; the session goes on with the one that is chosen."""
     sim.reply_with("First says.", "Second says.")

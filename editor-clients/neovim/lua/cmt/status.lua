@@ -9,6 +9,9 @@ local M = {}
 local SPINNER = { "⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏" }
 local SILENT_MS = 5000 -- nothing heard for so long is worth saying
 
+---@type table<string, string>
+local WAITS = { sharing = "waiting for the cache", warming_up = "starting", sending = "sent" }
+
 ---@class (exact) cmt.StatusStruct
 ---@field running boolean whether the server runs
 ---@field busy boolean
@@ -66,12 +69,15 @@ local function phase_text(turn, now)
     return "stopping"
   end
   if now - turn.heard > SILENT_MS then
-    return ("silent for %d s"):format(math.floor((now - turn.heard) / 1000)), "nothing comes from the endpoint"
+    return ("silent for %d s"):format(math.floor((now - turn.heard) / 1000)), "the server says nothing"
+  end
+  if turn.phase == "streaming" and now - turn.moved > SILENT_MS then
+    return ("silent for %d s"):format(math.floor((now - turn.moved) / 1000)), "the endpoint sends nothing"
   end
   if turn.phase == "streaming" then
     return ("answering · %d s"):format(seconds), ("%d characters"):format(turn.characters)
   end
-  return ("%s · %d s"):format(turn.phase, seconds)
+  return ("%s · %d s"):format(WAITS[turn.phase == "waiting" and turn.wait or turn.phase] or turn.phase, seconds)
 end
 
 --- What a turn does now, for the bar between transcript and prompt; `stop_key` is told beside it.

@@ -26,7 +26,9 @@ local M = {}
 ---@field model string?
 ---@field phase cmt.Phase
 ---@field since number ms of the loop's clock when it was sent
----@field heard number ms of the loop's clock when something last came
+---@field heard number ms of the loop's clock when the server last said anything
+---@field moved number ms of the loop's clock when the answer last grew
+---@field wait string? what is waited for before the first word
 ---@field characters integer of the answer so far
 ---@field thinking string[] pieces
 ---@field retry { reason: string, at: number, attempt: integer, most: integer }? the next attempt
@@ -56,7 +58,10 @@ local HEAR = {
     events.fire("CmtTurnStarted", { turnId = value.turnId, sessionId = value.sessionId, model = value.model })
   end,
   waiting = function(self, value)
-    self:move(value.phase == "thinking" and "thinking" or "waiting")
+    self.wait = value.phase
+    if self.phase ~= "streaming" then
+      self:move(value.phase == "thinking" and "thinking" or "waiting")
+    end
   end,
   thinking = function(self, value)
     table.insert(self.thinking, value.text)
@@ -66,6 +71,7 @@ local HEAR = {
     self:tell_thinking()
     self.characters = self.characters + vim.fn.strchars(value.text)
     self.retry = nil
+    self.moved = vim.uv.now()
     self.view.text(self, value.text)
     if self.phase ~= "streaming" then
       self:move("streaming")
@@ -164,6 +170,7 @@ function M.send(method, view, prepare)
     phase = "sending",
     since = now,
     heard = now,
+    moved = now,
     characters = 0,
     thinking = {},
     stopped = false,
