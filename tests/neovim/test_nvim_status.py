@@ -78,6 +78,22 @@ def test_a_budget_asks_before_more_is_spent(nvim: NvimChild, sim: Simulator) -> 
     assert len(sim.requests) == 1
 
 
+def test_a_retry_over_a_budget_is_retried_after_a_yes(nvim: NvimChild, sim: Simulator) -> None:
+    """Not asked as a further question: the old answer leaves the history."""
+    sim.reply_with("First try.", "Second try.")
+    nvim.command("Cmt ask once")
+    nvim.screen.wait_for("First try.", "today $")
+    nvim.command("Cmt budget day 0.000001")
+    nvim.screen.wait_for("Limit")
+    nvim.command("Cmt retry")
+    nvim.screen.wait_for("Do not send", "Send this one all the same")
+    assert not nvim.blocked()
+    nvim.keys("2<CR>")
+    nvim.screen.wait_for("Second try.")
+    nvim.wait("#require('cmt.turn').running() == 0")
+    assert nvim.wait("require('cmt').status().session.turns") == 1
+
+
 def test_costs_at_three_scopes(nvim: NvimChild) -> None:
     """Turn, session and today in one float; one scope in detail."""
     nvim.command("Cmt ask one")

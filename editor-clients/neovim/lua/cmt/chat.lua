@@ -320,7 +320,7 @@ function Chat:ended(turn, outcome, asked)
     if outcome.gone then -- who watches the server says so once for all chats
       self.prompt:give_back(asked)
     else
-      self:refused(failure, sentence, asked, turn.characters == 0)
+      self:refused(failure, sentence, turn, asked)
     end
   end
   self:bar()
@@ -329,19 +329,22 @@ end
 ---@private
 ---@param failure cmt.wire.RpcErrorBody
 ---@param sentence string
+---@param turn cmt.Turn
 ---@param asked cmt.Question
----@param nothing_came boolean
-function Chat:refused(failure, sentence, asked, nothing_came)
+function Chat:refused(failure, sentence, turn, asked)
   local kind = type(failure.data) == "table" and failure.data.kind
   if kind == "budget_exceeded" then
     return question.budget(sentence, function()
+      if turn.method == "cmt/retry" then
+        return self:retry(true)
+      end
       self:ask(vim.tbl_extend("force", asked, { override = true }))
     end, function()
       self.prompt:give_back(asked)
     end)
   end
   notice.fail(sentence)
-  if nothing_came then
+  if turn.characters == 0 then
     self.prompt:give_back(asked)
   end
 end

@@ -21,11 +21,11 @@ function M.new(name, chat)
   vim.api.nvim_buf_set_name(buf, name)
   vim.bo[buf].swapfile = false
   local self = setmetatable({ buf = buf, context = {}, images = {}, labels = {} }, Prompt)
-  -- The session is made while the person types, so that sending need not wait for it.
+  -- Server and session are made while the person types, so that sending need not wait for them.
   vim.api.nvim_create_autocmd("InsertEnter", {
     buffer = buf,
     callback = function()
-      if require("cmt.client").get() then
+      if not chat.session and require("cmt.client").start() then
         chat:with_session(function() end)
       end
     end,

@@ -69,13 +69,16 @@ function M.pick(call)
     params.query = call.args
   end
   client.ask("cmt/session/list", params, function(found)
-    if #found.sessions == 0 then
+    local used = vim.tbl_filter(function(session)
+      return session.turns > 0 or session.state ~= "idle"
+    end, found.sessions)
+    if #used == 0 then
       return notice.say(
         call.args ~= "" and "No session holds these words: try fewer, or :Cmt sessions! for all folders."
           or "There are no sessions here yet: ask something, or look with :Cmt sessions! in all folders."
       )
     end
-    picker.pick(found.sessions, { prompt = "Sessions", format_item = line }, function(session)
+    picker.pick(used, { prompt = "Sessions", format_item = line }, function(session)
       if session then
         M.open(session, call.mods)
       end

@@ -21,6 +21,7 @@ local M = {}
 ---@field gone boolean? the server died
 
 ---@class cmt.Turn
+---@field method "cmt/chat"|"cmt/retry"
 ---@field session_id string?
 ---@field turn_id string?
 ---@field model string?
@@ -167,6 +168,7 @@ end
 function M.send(method, view, prepare)
   local now = vim.uv.now()
   local self = setmetatable({
+    method = method,
     phase = "sending",
     since = now,
     heard = now,
