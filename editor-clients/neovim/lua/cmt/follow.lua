@@ -3,31 +3,13 @@
 
 local M = {}
 
----@class (exact) cmt.Place where a window was left
----@field lnum integer
----@field col integer
-
----@type table<integer, cmt.Place> by window
-local left = {}
-
----@param win integer
----@param last integer
-local function at_end(win, last)
-  local cursor = vim.api.nvim_win_get_cursor(win)
-  local place = left[win]
-  if place and place.lnum == cursor[1] and place.col == cursor[2] then
-    return true
-  end
-  return vim.fn.line("w$", win) >= last
-end
-
 --- The windows on a buffer that show its end; to be asked before the buffer grows.
 ---@param buf integer
 ---@return integer[]
 function M.windows(buf)
   local last = vim.api.nvim_buf_line_count(buf)
   return vim.tbl_filter(function(win)
-    return at_end(win, last)
+    return vim.fn.line("w$", win) >= last
   end, vim.fn.win_findbuf(buf))
 end
 
@@ -82,7 +64,6 @@ local function show_end(win, last, column)
     scroll(win, top)
   end
   vim.api.nvim_win_set_cursor(win, { last, column })
-  left[win] = { lnum = last, col = vim.api.nvim_win_get_cursor(win)[2] }
 end
 
 --- The person's cursor stands in this window above the end: scroll as far as it stays in sight.
@@ -115,8 +96,6 @@ function M.go(buf, windows, was_last, force)
       else
         show_end(win, last, column)
       end
-    else
-      left[win] = nil
     end
   end
 end
