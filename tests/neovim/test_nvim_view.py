@@ -74,6 +74,20 @@ def test_the_persons_own_cursor_does_not_move(nvim: NvimChild, sim: Simulator) -
     assert nvim.call("nvim_win_get_cursor", 0) == [3, 1]
 
 
+def test_a_chat_that_was_closed_meanwhile_opens_at_its_end(nvim: NvimChild, sim: Simulator) -> None:
+    """The answer came while nothing showed it."""
+    sim.reply_with(LINES)
+    sim.fail_next(Fault.stall(after_events=8))
+    nvim.command("Cmt ask go")
+    nvim.screen.wait_for("line 3")
+    nvim.command("Cmt")
+    nvim.screen.wait_gone("cmt://")
+    sim.release()
+    nvim.wait("#require('cmt.turn').running() == 0")
+    nvim.command("Cmt")
+    nvim.screen.wait_for("line 59", "cmt://chat/1")
+
+
 FILLER = """
 local buf = vim.fn.bufnr('cmt://chat/1')
 local lines = {}

@@ -124,7 +124,11 @@ end
 --- Show it; the cursor goes to the prompt.
 ---@param mods? string
 function Chat:open(mods)
-  local panes = self:panes() or layout.open(self.transcript.buf, self.prompt.buf, mods)
+  local panes = self:panes()
+  if not panes then
+    panes = layout.open(self.transcript.buf, self.prompt.buf, mods)
+    self.transcript:show_end()
+  end
   vim.api.nvim_set_current_win(panes.prompt)
   self:bar()
 end

@@ -282,6 +282,11 @@ function Transcript:turn_rows()
   return rows
 end
 
+--- Go to the end in all windows.
+function Transcript:show_end()
+  follow.go(self.buf, vim.fn.win_findbuf(self.buf), 0, true)
+end
+
 --- Take everything out, to be written anew.
 function Transcript:clear()
   self.pieces, self.thoughts, self.painted, self.state = {}, {}, 0, markdown.new()
