@@ -57,6 +57,18 @@ end
 
 ---@param turn cmt.Turn
 ---@param now number ms
+---@return number? since when nothing comes, if that is worth saying
+---@return string? who is silent
+local function silence(turn, now)
+  if now - turn.heard > SILENT_MS then
+    return turn.heard, "the server says nothing"
+  elseif turn.phase == "streaming" and now - turn.moved > SILENT_MS then
+    return turn.moved, "the endpoint sends nothing"
+  end
+end
+
+---@param turn cmt.Turn
+---@param now number ms
 ---@return string short what it does, for the narrowest window
 ---@return string? detail
 local function phase_text(turn, now)
@@ -68,11 +80,9 @@ local function phase_text(turn, now)
   if turn.phase == "stopping" then
     return "stopping"
   end
-  if now - turn.heard > SILENT_MS then
-    return ("silent for %d s"):format(math.floor((now - turn.heard) / 1000)), "the server says nothing"
-  end
-  if turn.phase == "streaming" and now - turn.moved > SILENT_MS then
-    return ("silent for %d s"):format(math.floor((now - turn.moved) / 1000)), "the endpoint sends nothing"
+  local since, who = silence(turn, now)
+  if since then
+    return ("silent for %d s"):format(math.floor((now - since) / 1000)), who
   end
   if turn.phase == "streaming" then
     return ("answering · %d s"):format(seconds), ("%d characters"):format(turn.characters)
