@@ -106,7 +106,7 @@ def test_without_a_server_it_says_how_to_get_one(check: Check, tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     (complaint,) = complaints(check(path=tmp_path / "empty"))
     assert "`cmt-lsp` is not found" in complaint
-    assert "`pipx install cmt-lsp`" in complaint
+    assert "`pipx install .`" in complaint
     assert "|cmt-server|" in complaint
 
 

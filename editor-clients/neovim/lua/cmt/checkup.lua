@@ -137,7 +137,8 @@ function M.program()
   end
   local path = vim.fn.exepath(cmd[1])
   if path == "" then
-    local advice = "Install it with `pipx install cmt-lsp`; :help cmt-server tells how to name one elsewhere."
+    local advice =
+      "Install it from its checkout with `pipx install .`; :help cmt-server tells how to name one elsewhere."
     return { finding("error", ("`%s` is not found"):format(cmd[1]), advice) }
   end
   local output, reason = run(M.command_with(cmd, "--version"))

@@ -92,7 +92,7 @@ end
 local function problem(wanted)
   local cmd = wanted.cmd
   if type(cmd) == "table" and vim.fn.executable(cmd[1]) == 0 then
-    return ("`%s` was not found: install it with `pipx install cmt-lsp`, or name it with "):format(cmd[1])
+    return ("`%s` was not found: install it from its checkout with `pipx install .`, or name it with "):format(cmd[1])
       .. 'vim.lsp.config("cmt_lsp", { cmd = { "/path/to/cmt-lsp" } }).'
   end
 end
