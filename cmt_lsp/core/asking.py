@@ -138,8 +138,8 @@ async def load_content(
 ) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
     """The blocks of one question, the same for all its drafts, and what was done to its images and attachments.
 
-    What is pinned just as it is attached goes along anyway. Files are read once. Images are as large as the model that sees most of them can use; for the others the endpoint
-    scales them down.
+    What is pinned just as it is attached goes along anyway. Files are read once. Images are as large as the model that
+    sees most of them can use; for the others the endpoint scales them down.
     """
     first = drafts[0]
     images = await load_images(first.images, _sharpest(drafts), held)
