@@ -66,7 +66,7 @@ SECRETS: dict[str, tuple[str, str]] = {
     "SendGrid": ("{}", "SG." + chance(22) + "." + chance(43)),
     "Mailgun": ("{}", "key-" + chance(32, HEX)),
     "Mailchimp": ("{}", chance(32, HEX) + "-us12"),
-    "npm": ("//registry.npmjs.org/:_authToken={}", "npm_" + chance(36)),
+    "npm": ("//registry.example/:_authToken={}", "npm_" + chance(36)),
     "PyPI": ("{}", "pypi-AgEIcHlwaS5vcmc" + chance(70)),
     "RubyGems": ("{}", "rubygems_" + chance(48, HEX)),
     "Docker": ("{}", "dckr_pat_" + chance(27)),
