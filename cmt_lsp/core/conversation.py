@@ -169,14 +169,7 @@ class ConversationManager:
             warming=warming,
         )
         return PlannedTurn(
-            request=MessageRequest(
-                model=draft.model,
-                max_tokens=0 if warming else draft.max_tokens,
-                messages=prompt.messages,
-                system=prompt.system,
-                thinking=_thinking(model),
-                effort=draft.effort,
-            ),
+            request=_request(draft, prompt, model, warming=warming),
             prompt=prompt,
             model=model,
             prefix=prefix,
@@ -308,6 +301,18 @@ def _kept_apart(model: Model | None, draft: Draft) -> str:
     effort = draft.effort if model is None or model.caches_by_effort else None
     parts = [thinking["type"] if thinking else "", effort or ""]
     return " ".join(parts).strip()
+
+
+def _request(draft: Draft, prompt: PlannedPrompt, model: Model | None, *, warming: bool) -> MessageRequest:
+    """The prompt as it goes out; one that only warms the cache asks for no answer."""
+    return MessageRequest(
+        model=draft.model,
+        max_tokens=0 if warming else draft.max_tokens,
+        messages=prompt.messages,
+        system=prompt.system,
+        thinking=_thinking(model),
+        effort=draft.effort,
+    )
 
 
 def _thinking(model: Model | None) -> dict[str, str] | None:

@@ -42,6 +42,7 @@ from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.session_catalog import SessionCatalog
 from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
+from cmt_lsp.core.stage import Stage
 from cmt_lsp.core.storage.session_locks import SessionLocks
 from cmt_lsp.core.storage.state_dir import find_state_dir
 from cmt_lsp.core.storage.store_thread import Store, landed
@@ -134,20 +135,19 @@ class APISessionManager:
         self.cache_report = CacheReport(self._shelf, self.ledger, lambda: self._settings, clock)
         self._shelf.keep_while(self._locks.is_held)
         self._settling = Settling(self._shelf.trim)
-        queue = PrefixQueue()
-        rooms = (
+        stage = Stage(
             self._shelf,
             self._locks,
             self._clients,
             self.cache,
             self.ledger,
             self._settling,
-            queue,
+            PrefixQueue(),
             clock,
         )
-        self._runner = TurnRunner(*rooms)
-        self._comparisons = ComparisonRunner(*rooms)
-        self.warming = Warming(*rooms, lambda: self._settings, alarm)
+        self._runner = TurnRunner(stage)
+        self._comparisons = ComparisonRunner(stage)
+        self.warming = Warming(stage, lambda: self._settings, alarm)
         self.sessions = SessionCatalog(
             self._shelf,
             self._locks,

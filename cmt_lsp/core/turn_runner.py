@@ -22,43 +22,20 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from cmt_lsp.api.cache_manager import CacheManager
     from cmt_lsp.core.asking import Asking
-    from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
-    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.settling import Settling
-    from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.storage.session_locks import SessionLocks
+    from cmt_lsp.core.stage import Stage
     from cmt_lsp.core.turn import Turn, TurnEvent
-    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 
 class TurnRunner:
     """Starts turns, streams them, and keeps what they leave."""
 
-    def __init__(
-        self,
-        shelf: SessionShelf,
-        locks: SessionLocks,
-        clients: Clients,
-        cache: CacheManager,
-        ledger: Ledger,
-        settling: Settling,
-        queue: PrefixQueue,
-        clock: Callable[[], float],
-    ) -> None:
-        self._shelf = shelf
-        self._locks = locks
-        self._clients = clients
-        self._cache = cache
-        self._ledger = ledger
-        self._settling = settling
-        self._queue = queue
-        self._clock = clock
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
 
     def start(
         self,
@@ -70,10 +47,10 @@ class TurnRunner:
         replaced: TurnRecord | None = None,
     ) -> Turn:
         """Start a turn in the running loop; SessionBusyError where one runs here or in another process."""
-        release = self._locks.hold(conversation.record.id)
-        asking = begin("turn", conversation, draft, emit, turn_id, self._ledger, self._clock)
+        release = self._stage.locks.hold(conversation.record.id)
+        asking = begin("turn", conversation, draft, emit, turn_id, self._stage.ledger, self._stage.clock)
         asking.replaced = replaced
-        self._settling.expect(asking.turn, asking.meter)
+        self._stage.settling.expect(asking.turn, asking.meter)
         task = asking.turn.carry(self._stream(asking, settings))
         task.add_done_callback(partial(self._end, asking, release))
         return asking.turn
@@ -82,7 +59,7 @@ class TurnRunner:
         """All that awaits: bring the history up to date, prepare the question, ask, listen."""
         turn = asking.turn
         asking.flight.tell(TurnStarted(turn.id, turn.session_id, turn.model))
-        await self._shelf.refresh(asking.conversation)
+        await self._stage.shelf.refresh(asking.conversation)
         _check_replaced(asking)
         draft, pieces = asking.draft, asking.take_pins()
         await pass_guard((*pieces, *draft.pieces), draft.permission, scan=settings.scans)
@@ -91,14 +68,14 @@ class TurnRunner:
             asking.content, asking.notices = await load_content([draft], held, pinned)
         else:
             asking.content = asking.replaced.prompt
-        client, access = await self._clients.for_request(settings)
-        with self._clients.answering(access):
-            plan = await asking.plan_in_turn(self._cache, self._queue)
-            await ask(asking, plan, client, self._cache, self._queue)
+        client, access = await self._stage.clients.for_request(settings)
+        with self._stage.clients.answering(access):
+            plan = await asking.plan_in_turn(self._stage.cache, self._stage.queue)
+            await ask(asking, plan, client, self._stage.cache, self._stage.queue)
 
     def _end(self, asking: Asking, release: Callable[[], None], task: asyncio.Task[None]) -> None:
         """Decide what the turn left, and hand it to ledger and store; nothing awaits from here to there."""
-        ending, plan = land(asking, task, self._cache), asking.flight.plan
+        ending, plan = land(asking, task, self._stage.cache), asking.flight.plan
         if isinstance(ending, Ending) and plan is not None:
             self._keep(asking, release, ending, plan)
             return
@@ -106,12 +83,12 @@ class TurnRunner:
         nothing = (
             ending if isinstance(ending, CmtError) else result_of_nothing(asking.turn, ending, asking.flight)
         )
-        self._settling.settle(asking.turn, nothing)
+        self._stage.settling.settle(asking.turn, nothing)
 
     def _keep(self, asking: Asking, release: Callable[[], None], ending: Ending, plan: PlannedTurn) -> None:
         """Take the turn into the history and hand its record to the store."""
         conversation, replaced = asking.conversation, asking.replaced
-        verdict = judged(asking.flight, ending, plan, self._cache)
+        verdict = judged(asking.flight, ending, plan, self._stage.cache)
         record = record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
         conversation.append(record, plan.history_from, replaced, plan.pinned)
         change = partial(
@@ -120,9 +97,11 @@ class TurnRunner:
             turn=record,
             replaced=replaced.id if replaced else None,
         )
-        saved = self._shelf.save(conversation, change)
+        saved = self._stage.shelf.save(conversation, change)
         saved.add_done_callback(lambda _: release())  # the record is with the store, so the session is free
-        self._settling.settle(asking.turn, result_of(record, asking.meter.prediction, ending.usage), saved)
+        self._stage.settling.settle(
+            asking.turn, result_of(record, asking.meter.prediction, ending.usage), saved
+        )
 
 
 def _check_replaced(asking: Asking) -> None:

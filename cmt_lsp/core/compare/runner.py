@@ -30,44 +30,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
-    from cmt_lsp.api.cache_manager import CacheManager
     from cmt_lsp.core.asking import Asking
-    from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.credentials import Access
     from cmt_lsp.core.draft import Draft
-    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.settling import Settling
-    from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.storage.session_locks import SessionLocks
+    from cmt_lsp.core.stage import Stage
     from cmt_lsp.core.turn import TurnEvent, TurnResult
-    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 
 class ComparisonRunner:
     """Starts comparisons, and goes on from one of their answers."""
 
-    def __init__(
-        self,
-        shelf: SessionShelf,
-        locks: SessionLocks,
-        clients: Clients,
-        cache: CacheManager,
-        ledger: Ledger,
-        settling: Settling,
-        queue: PrefixQueue,
-        clock: Callable[[], float],
-    ) -> None:
-        self._shelf = shelf
-        self._locks = locks
-        self._clients = clients
-        self._cache = cache
-        self._ledger = ledger
-        self._settling = settling
-        self._queue = queue
-        self._clock = clock
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
 
     def start(
         self,
@@ -81,13 +58,15 @@ class ComparisonRunner:
 
         One listener for each draft; `ids` are those of the turns, and then that of the comparison.
         """
-        session_id, now = conversation.record.id, self._clock()
+        session_id, now = conversation.record.id, self._stage.clock()
         *turn_ids, comparison_id = ids
-        release = self._locks.hold(session_id)
+        release = self._stage.locks.hold(session_id)
         comparison = Comparison(
             ComparisonRecord(comparison_id, session_id, None, now, (), drafts[0].text),
             tuple(
-                begin("compare", conversation, draft, listener, turn_id, self._ledger, self._clock)
+                begin(
+                    "compare", conversation, draft, listener, turn_id, self._stage.ledger, self._stage.clock
+                )
                 for draft, listener, turn_id in zip(drafts, listeners, turn_ids, strict=True)
             ),
             _after(len(drafts), release),
@@ -95,7 +74,7 @@ class ComparisonRunner:
         comparison.prepared = asyncio.get_running_loop().create_task(self._prepare(comparison, settings))
         comparison.prepared.add_done_callback(_mark_retrieved)
         for asking in comparison.askings:
-            self._settling.expect(asking.turn, asking.meter)
+            self._stage.settling.expect(asking.turn, asking.meter)
             task = asking.turn.carry(self._answer(comparison, asking))
             task.add_done_callback(partial(self._end, comparison, asking))
         return comparison
@@ -107,13 +86,13 @@ class ComparisonRunner:
         no such answer, SessionBusyError.
         """
         session_id = conversation.record.id
-        release = self._locks.hold(session_id)
+        release = self._stage.locks.hold(session_id)
         try:
-            await self._shelf.refresh(conversation)
+            await self._stage.shelf.refresh(conversation)
             read = partial(
                 comparison_rows.read_comparison, session_id=session_id, comparison_id=comparison_id
             )
-            found = await self._shelf.read(read)
+            found = await self._stage.shelf.read(read)
             answer = chosen_answer(found, model, conversation.head)
             turn = replace(answer.turn, seq=conversation.next_seq())
             conversation.choose(turn, answer.history_from)
@@ -123,7 +102,7 @@ class ComparisonRunner:
                 turn=turn,
                 comparison_id=comparison_id,
             )
-            saved = self._shelf.save(conversation, change)
+            saved = self._stage.shelf.save(conversation, change)
         except BaseException:
             release()
             raise
@@ -135,20 +114,20 @@ class ComparisonRunner:
     ) -> tuple[AnthropicClient, Access | None]:
         """All that the models have in common: the history, the question, the endpoint, one reservation for all."""
         conversation = comparison.askings[0].conversation
-        await self._shelf.refresh(conversation)
+        await self._stage.shelf.refresh(conversation)
         drafts = [asking.draft for asking in comparison.askings]
         pinned = conversation.pinned
         unsent, *_ = [asking.take_pins() for asking in comparison.askings]
         await pass_guard((*unsent, *drafts[0].pieces), drafts[0].permission, scan=settings.scans)
         content, notices = await load_content(drafts, conversation.held_images, pinned)
         comparison.record = replace(comparison.record, head=conversation.head, prompt=content)
-        client, access = await self._clients.for_request(settings)
+        client, access = await self._stage.clients.for_request(settings)
         waiting = [asking for asking in comparison.askings if asking.turn.id not in comparison.ended]
         for asking in waiting:
             asking.content, asking.notices = content, list(notices)
-            plan = comparison.plans[asking.turn.id] = asking.plan(self._cache)
-            asking.aim(plan, client, self._cache)
-        await reserve_jointly(self._ledger, [asking.meter for asking in waiting])
+            plan = comparison.plans[asking.turn.id] = asking.plan(self._stage.cache)
+            asking.aim(plan, client, self._stage.cache)
+        await reserve_jointly(self._stage.ledger, [asking.meter for asking in waiting])
         for asking in waiting:
             if (
                 asking.turn.id in comparison.ended
@@ -163,13 +142,13 @@ class ComparisonRunner:
         if comparison.prepared is None:
             raise AssertionError("a comparison is prepared from its start")
         client, access = await asyncio.shield(comparison.prepared)
-        with self._clients.answering(access):
-            await ask(asking, comparison.plans[turn.id], client, self._cache, self._queue)
+        with self._stage.clients.answering(access):
+            await ask(asking, comparison.plans[turn.id], client, self._stage.cache, self._stage.queue)
 
     def _end(self, comparison: Comparison, asking: Asking, task: asyncio.Task[None]) -> None:
         """Decide what a turn left, and hand it to ledger and store; nothing awaits from here to there."""
         turn = asking.turn
-        ending = land(asking, task, self._cache)
+        ending = land(asking, task, self._stage.cache)
         comparison.ended.add(turn.id)
         if comparison.prepared is not None and len(comparison.ended) == len(comparison.askings):
             comparison.prepared.cancel()
@@ -178,7 +157,7 @@ class ComparisonRunner:
             return
         comparison.release()
         nothing = ending if isinstance(ending, CmtError) else result_of_nothing(turn, ending, asking.flight)
-        self._settling.settle(turn, nothing)
+        self._stage.settling.settle(turn, nothing)
 
     def _keep(
         self, comparison: Comparison, asking: Asking, ending: Ending | CmtError, plan: PlannedTurn
@@ -208,12 +187,12 @@ class ComparisonRunner:
             comparison=comparison.record,
             answer=answer,
         )
-        saved = self._shelf.save(conversation, change)
+        saved = self._stage.shelf.save(conversation, change)
         saved.add_done_callback(lambda _: comparison.release())
-        self._settling.settle(turn, outcome, saved)
+        self._stage.settling.settle(turn, outcome, saved)
 
     def _record(self, asking: Asking, ending: Ending, plan: PlannedTurn) -> TurnRecord:
-        verdict = judged(asking.flight, ending, plan, self._cache)
+        verdict = judged(asking.flight, ending, plan, self._stage.cache)
         return record_of(asking.place, plan, asking.flight, ending, verdict, asking.meter)
 
     def _failed_record(self, asking: Asking, plan: PlannedTurn) -> TurnRecord:

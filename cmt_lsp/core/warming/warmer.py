@@ -21,22 +21,16 @@ from cmt_lsp.core.warming.decision import Nothing, nothing_to_send, state_after
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from cmt_lsp.api.cache_manager import CacheManager
     from cmt_lsp.core.asking import Asking
-    from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
-    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.money.prediction import Prediction
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.settling import Settling
-    from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.storage.session_locks import SessionLocks
+    from cmt_lsp.core.stage import Stage
     from cmt_lsp.core.turn import Turn
     from cmt_lsp.core.warming.decision import WarmState
-    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
 
 PLACEHOLDER: tuple[Mapping[str, Any], ...] = ({"type": "text", "text": "."},)
 """Stands behind the last mark: the last message must be the user's, and this one is never part of the session."""
@@ -111,25 +105,8 @@ class Warm:
 class Warmer:
     """Starts requests that warm sessions, one at a time in each."""
 
-    def __init__(
-        self,
-        shelf: SessionShelf,
-        locks: SessionLocks,
-        clients: Clients,
-        cache: CacheManager,
-        ledger: Ledger,
-        settling: Settling,
-        queue: PrefixQueue,
-        clock: Callable[[], float],
-    ) -> None:
-        self._shelf = shelf
-        self._locks = locks
-        self._clients = clients
-        self._cache = cache
-        self._ledger = ledger
-        self._settling = settling
-        self._queue = queue
-        self._clock = clock
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._warming: set[str] = set()
 
     def start(
@@ -139,34 +116,36 @@ class Warmer:
         session_id = conversation.record.id
         if session_id in self._warming:
             raise SessionBusyError("This session is being warmed already; wait for it or stop it.")
-        self._locks.hold(session_id)()
-        asking = begin("warm", conversation, draft, lambda _: None, turn_id, self._ledger, self._clock)
+        self._stage.locks.hold(session_id)()
+        asking = begin(
+            "warm", conversation, draft, lambda _: None, turn_id, self._stage.ledger, self._stage.clock
+        )
         asking.warming, asking.content = True, PLACEHOLDER
         warm = Warm(asking)
         self._warming.add(session_id)
-        self._settling.expect(asking.turn, asking.meter)
+        self._stage.settling.expect(asking.turn, asking.meter)
         task = asking.turn.carry(self._send(warm, settings))
         task.add_done_callback(partial(self._end, warm))
         return warm
 
     async def _send(self, warm: Warm, settings: Settings) -> None:
         asking = warm.asking
-        await self._shelf.refresh(asking.conversation)
+        await self._stage.shelf.refresh(asking.conversation)
         pieces = asking.take_pins()
         if self._found_nothing(warm):
             return
         # Nobody is asked here: what was never sent and looks like a secret waits for a question of the person.
         await pass_guard(pieces, asking.draft.permission, scan=settings.scans)
-        client, access = await self._clients.for_request(settings)
-        with self._clients.answering(access):
-            plan = await asking.plan_in_turn(self._cache, self._queue)
+        client, access = await self._stage.clients.for_request(settings)
+        with self._stage.clients.answering(access):
+            plan = await asking.plan_in_turn(self._stage.cache, self._stage.queue)
             if not self._found_nothing(warm):
-                await ask(asking, plan, client, self._cache, self._queue)
+                await ask(asking, plan, client, self._stage.cache, self._stage.queue)
 
     def _found_nothing(self, warm: Warm) -> bool:
         """Whether there is nothing to warm at this moment."""
-        plan = warm.asking.plan(self._cache)
-        held, warm.expires_at = self._cache.warmth(plan.prompt)
+        plan = warm.asking.plan(self._stage.cache)
+        held, warm.expires_at = self._stage.cache.warmth(plan.prompt)
         warm.nothing = nothing_to_send(plan.prompt, held, warm.expires_at)
         return warm.nothing is not None
 
@@ -176,12 +155,12 @@ class Warmer:
         self._warming.discard(asking.turn.session_id)
         if warm.nothing is not None and not task.cancelled() and task.exception() is None:
             asking.flight.land()
-            self._settling.settle(asking.turn, _settled(asking))
+            self._stage.settling.settle(asking.turn, _settled(asking))
             return
-        ending = land(asking, task, self._cache)
+        ending = land(asking, task, self._stage.cache)
         if isinstance(ending, CmtError):
             if not _is_refusal(ending):
-                self._settling.settle(asking.turn, ending)
+                self._stage.settling.settle(asking.turn, ending)
                 return
             told = ending.message.rstrip(".")
             warm.nothing = Nothing(
@@ -190,7 +169,7 @@ class Warmer:
         elif ending.message is not None and asking.flight.plan is not None:
             warm.answered = ending.message.usage
             self._note(warm, asking.flight.plan, ending.message.usage)
-        self._settling.settle(asking.turn, _settled(asking))
+        self._stage.settling.settle(asking.turn, _settled(asking))
 
     def _note(self, warm: Warm, plan: PlannedTurn, usage: Usage) -> None:
         """What the session's next question will find.
@@ -198,9 +177,9 @@ class Warmer:
         The endpoint is not asked to compare with this request, whose last message is in no other.
         """
         prompt, previous = plan.prompt, plan.previous
-        warm.expires_at = self._cache.warmth(prompt)[1]
+        warm.expires_at = self._stage.cache.warmth(prompt)[1]
         verdict = judge(plan.model, usage, prompt, previous)
-        sent = self._cache.sent(prompt, usage, verdict, previous.message_id if previous else None)
+        sent = self._stage.cache.sent(prompt, usage, verdict, previous.message_id if previous else None)
         if sent is not None:
             warm.asking.conversation.note_warm(sent)
 

@@ -20,20 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from cmt_lsp.api.cache_manager import CacheManager
-    from cmt_lsp.core.clients import Clients
     from cmt_lsp.core.conversation import ConversationManager, PlannedTurn
     from cmt_lsp.core.draft import Draft
     from cmt_lsp.core.forecast import Forecast
-    from cmt_lsp.core.money.ledger import Ledger
     from cmt_lsp.core.settings import Settings
-    from cmt_lsp.core.settling import Settling
-    from cmt_lsp.core.shelf import SessionShelf
-    from cmt_lsp.core.storage.session_locks import SessionLocks
+    from cmt_lsp.core.stage import Stage
     from cmt_lsp.core.turn import Turn
     from cmt_lsp.core.warming.decision import Prefix, WarmState
     from cmt_lsp.core.warming.keeper import Alarm
-    from cmt_lsp.core.warming.prefix_queue import PrefixQueue
     from cmt_lsp.core.warming.warmer import Warm
 
 
@@ -42,39 +36,28 @@ class Warming:
 
     def __init__(
         self,
-        shelf: SessionShelf,
-        locks: SessionLocks,
-        clients: Clients,
-        cache: CacheManager,
-        ledger: Ledger,
-        settling: Settling,
-        queue: PrefixQueue,
-        clock: Callable[[], float],
+        stage: Stage,
         settings: Callable[[], Settings],
         alarm: Callable[[float, Callable[[], None]], Alarm] | None = None,
     ) -> None:
         """`settings` gives those in force; `alarm` as for `Keeper`."""
-        self._shelf = shelf
-        self._clients = clients
-        self._cache = cache
-        self._ledger = ledger
-        self._clock = clock
+        self._stage = stage
         self._settings = settings
-        self._warmer = Warmer(shelf, locks, clients, cache, ledger, settling, queue, clock)
-        self.keeper = Keeper(self._look, self._refresh, lambda: settings().keep_warm, clock, alarm)
+        self._warmer = Warmer(stage)
+        self.keeper = Keeper(self._look, self._refresh, lambda: settings().keep_warm, stage.clock, alarm)
 
     async def start(self, session_id: str, *, budget_override: str | None = None) -> Warm:
         """Warm a session's next prompt; SessionBusyError, UnknownSessionError. The result is that of `Warm`."""
-        conversation = await self._shelf.load(session_id)
+        conversation = await self._stage.shelf.load(session_id)
         draft = self._draft(conversation, budget_override)
-        return self._warmer.start(conversation, draft, self._settings(), new_id(self._clock()))
+        return self._warmer.start(conversation, draft, self._settings(), new_id(self._stage.clock()))
 
     async def price(self, session_id: str) -> tuple[WarmResult, Forecast | None]:
         """What warming a session would do and cost; sends nothing but the free count of its prompt.
 
         The result says why there is nothing to warm; its state is `priced` where there is something, with a forecast.
         """
-        conversation = await self._shelf.load(session_id)
+        conversation = await self._stage.shelf.load(session_id)
         plan, held, expires_at = self._plan(conversation)
         model = plan.request.model
         nothing = nothing_to_send(plan.prompt, held, expires_at)
@@ -84,21 +67,26 @@ class Warming:
         record = conversation.record
         origin = Origin("warm", record.id, "", record.workspace or "")
         try:
-            client, _ = await self._clients.for_request(self._settings())
+            client, _ = await self._stage.clients.for_request(self._settings())
         except (MissingKeyError, AuthError):
             count = None
         else:
             count = client.count_tokens
         question = Question(self._draft(conversation), (), plan)
         told = await forecast(
-            question, outlook_of(plan.prompt, self._cache), origin, self._ledger, count, self._clock
+            question,
+            outlook_of(plan.prompt, self._stage.cache),
+            origin,
+            self._stage.ledger,
+            count,
+            self._stage.clock,
         )
         reason = f"Warming would cost {told.prediction.display.split(',')[0]}; nothing was sent."
         return WarmResult(session_id, model, "priced", reason, expires_at=expires_at), told
 
     async def typed(self, session_id: str) -> WarmResult:
         """The person types a question: keep the session warm, where the setting says so; sends nothing at once."""
-        conversation = await self._shelf.load(session_id)
+        conversation = await self._stage.shelf.load(session_id)
         plan, _, expires_at = self._plan(conversation)
         reason = self.keeper.typed(session_id)
         if reason is None:
@@ -116,7 +104,7 @@ class Warming:
         self.keeper.asked(session_id)
 
     def _look(self, session_id: str) -> Prefix | None:
-        conversation = self._shelf.in_memory(session_id)
+        conversation = self._stage.shelf.in_memory(session_id)
         if conversation is None or conversation.turns is None:
             return None
         plan, held, expires_at = self._plan(conversation)
@@ -132,11 +120,11 @@ class Warming:
 
     def _plan(self, conversation: ConversationManager) -> tuple[PlannedTurn, int, float | None]:
         """The request that would warm a session, what of it the cache holds, and until when."""
-        plan = conversation.plan(self._draft(conversation), PLACEHOLDER, self._cache, warming=True)
-        return plan, *self._cache.warmth(plan.prompt)
+        plan = conversation.plan(self._draft(conversation), PLACEHOLDER, self._stage.cache, warming=True)
+        return plan, *self._stage.cache.warmth(plan.prompt)
 
     def _draft(self, conversation: ConversationManager, budget_override: str | None = None) -> Draft:
         return draft_to_warm(conversation.record.model, self._settings(), self._today(), budget_override)
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._clock(), UTC).date()
+        return datetime.fromtimestamp(self._stage.clock(), UTC).date()

@@ -99,7 +99,7 @@ def test_what_succeeds_in_time_needs_no_rescue(keeper: Keeper) -> None:
 def test_what_comes_round_comes_again_and_again(keeper: Keeper) -> None:
     calls = Calls()
     keeper.every(0.01, calls)
-    calls.wait_for(5)
+    assert len(calls.wait_for(5)) >= 5
 
 
 def test_an_earlier_task_does_not_wait_for_a_later_one(keeper: Keeper) -> None:
