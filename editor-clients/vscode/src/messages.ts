@@ -122,7 +122,9 @@ export type PickedImages = Image[];
 
 /** A turn that runs now in this window, and what it has said so far, for a panel that was not there. */
 export interface FlightSoFar {
-  /** The `id` of the request that began it, or none where another panel or a command began it. */
+  /** Names the request in this window, for `stream` and `ended`: a turn has no `turnId` until it was accepted. */
+  flight: number;
+  /** The `id` of the request that began it, or none where another panel, an earlier life of it or a command did. */
   id?: number;
   sessionId: string;
   /** The question as it was put; unknown where it is asked again. */
@@ -148,10 +150,16 @@ export type FromHost =
   | { type: "config"; config: PanelConfig }
   | { type: "status"; status: Status }
   | { type: "selection"; selection: LiveSelection | null }
-  /** A value of a turn, in every panel of the window; `turnId` and `seq` are in it. */
-  | { type: "stream"; id: number; sessionId: string; value: StreamValue; question?: string }
-  /** A turn ended, however it did; `error` where it has no answer. Told for every turn, the panel's own too. */
-  | { type: "ended"; sessionId: string; turnId: string; result?: TurnResult; error?: RpcErrorBody }
+  /**
+   * A value of a turn, in every panel of the window; `turnId` and `seq` are in it. `id` only in the panel that asked:
+   * panels count for themselves. A comparison is one flight with several turns.
+   */
+  | { type: "stream"; flight: number; id?: number; sessionId: string; value: StreamValue; question?: string }
+  /**
+   * A turn ended, however it did; `error` where it has no answer. Told for every turn, the panel's own too, and also
+   * when the server stopped: then each turn of each flight ends so, with `data.kind` "server_stopped".
+   */
+  | { type: "ended"; flight?: number; sessionId: string; turnId: string; result?: TurnResult; error?: RpcErrorBody }
   /** The answer to a message with this `id`. */
   | { type: "reply"; id: number; result?: unknown; error?: RpcErrorBody }
   /** A command of VS Code attached something to the draft. */
