@@ -94,6 +94,12 @@ class Simulator:
         """
         self._faults[path].extend(faults)
 
+    def forget(self) -> None:
+        """Drop what is scripted and what was recorded, so that tests can share one; caches and batches stay."""
+        self._answers.clear()
+        self._faults.clear()
+        self._journal = Journal()
+
     def release(self) -> None:
         """Let go every stall of the requests that have arrived, reached or not; from any thread."""
         if self._loop is not None:
@@ -195,10 +201,11 @@ class Simulator:
 
     async def _exchange(self, connection: Connection, request: Request) -> bool:
         """Answer one request; whether the connection can carry another."""
-        index = self._journal.add(lambda i: self._record(i, request))
-        connection.when_closed(lambda: self._journal.update(index, closed_at=self._clock()))
+        journal = self._journal
+        index = journal.add(lambda i: self._record(i, request))
+        connection.when_closed(lambda: journal.update(index, closed_at=self._clock()))
         exchange = Exchange(
-            connection, request, index, self._service, self.batches, self._journal, self, self._options
+            connection, request, index, self._service, self.batches, journal, self, self._options
         )
         self._exchanges.add(exchange)
         try:

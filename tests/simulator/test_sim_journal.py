@@ -51,6 +51,24 @@ def test_requests_are_counted_per_path(sim: Simulator) -> None:
     assert sim.wait_arrived(1, path=None).path == "/v1/messages"
 
 
+def test_what_was_scripted_and_recorded_is_forgotten_and_open_requests_end_in_peace(sim: Simulator) -> None:
+    sim.reply_with("first", "second")
+    sim.fail_next(Fault.stall(after_events=2))
+    client = RawClient(sim.base_url)
+    client.send("POST", "/v1/messages", message(stream=True))
+    sim.wait_stalled(0)
+    sim.fail_next(Fault.status(500))
+    sim.forget()
+
+    assert sim.requests == []
+    assert ask(sim.base_url, message()).status == 200
+    assert "second" not in sim.requests[0].text_sent
+    sim.release()
+    client._until(b'"type":"message_stop"')
+    client.close()
+    assert len(sim.requests) == 1
+
+
 def test_waiting_in_vain_says_for_what(sim: Simulator) -> None:
     with pytest.raises(TimeoutError, match=r"request 3 arrives: not within 0\.01 s"):
         sim.wait_arrived(3, within=0.01)
