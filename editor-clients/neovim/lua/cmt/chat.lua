@@ -38,7 +38,16 @@ Chat.__index = Chat
 
 ---@type cmt.Chat[]
 local chats = {}
-local count = 0
+
+--- The lowest number that no buffer has: one of a restored editor session may bear the name of a chat already.
+---@return integer
+local function free_number()
+  local number = 1
+  while vim.fn.bufexists("cmt://chat/" .. number) == 1 or vim.fn.bufexists("cmt://prompt/" .. number) == 1 do
+    number = number + 1
+  end
+  return number
+end
 
 ---@param self cmt.Chat
 local function watch_buffers(self)
@@ -57,10 +66,10 @@ end
 ---@param session? cmt.wire.Session one that exists already
 ---@return cmt.Chat
 function M.new(session)
-  count = count + 1
-  local self = setmetatable({ number = count, session = session }, Chat)
-  self.transcript = transcript.new(("cmt://chat/%d"):format(count))
-  self.prompt = prompt.new(("cmt://prompt/%d"):format(count), self)
+  local number = free_number()
+  local self = setmetatable({ number = number, session = session }, Chat)
+  self.transcript = transcript.new(("cmt://chat/%d"):format(number))
+  self.prompt = prompt.new(("cmt://prompt/%d"):format(number), self)
   require("cmt.keys").set(self)
   watch_buffers(self)
   table.insert(chats, self)
