@@ -130,7 +130,9 @@ def begin(
         draft.budget_override,
         lambda told: flight.tell(Predicted(told)),
     )
-    return Asking(Turn(turn_id, session.id, draft.model), draft, conversation, flight, meter, clock())
+    return Asking(
+        Turn(turn_id, session.id, draft.model, draft.text), draft, conversation, flight, meter, clock()
+    )
 
 
 async def load_content(

@@ -109,11 +109,18 @@ class SessionCatalog:
         self, session_id: str, from_turn: str | None = None
     ) -> tuple[SessionInfo, tuple[TurnRecord, ...]]:
         """The session and its turns, or those after `from_turn`; UnknownSessionError, UnknownTurnError."""
+        info, turns, _ = await self.page(session_id, after=from_turn)
+        return info, turns
+
+    async def page(
+        self, session_id: str, *, after: str | None = None, before: str | None = None, last: int | None = None
+    ) -> tuple[SessionInfo, tuple[TurnRecord, ...], int]:
+        """The session, the `last` so many of its turns between two, and how many come before these."""
         conversation = await self._shelf.load(session_id)
-        turns = conversation.loaded
-        if from_turn is not None:
-            turns = turns[conversation.index_of(from_turn) + 1 :]
-        return await self.info(conversation), turns
+        first = 0 if after is None else conversation.index_of(after) + 1
+        end = len(conversation.loaded) if before is None else conversation.index_of(before)
+        first = min(first, end) if last is None else max(first, end - last)
+        return await self.info(conversation), conversation.loaded[first:end], first
 
     async def update(
         self,

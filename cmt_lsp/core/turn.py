@@ -159,11 +159,12 @@ class TurnResult:
 class Turn:
     """A running turn; it ends exactly once, with a `TurnResult` or with a `CmtError`."""
 
-    def __init__(self, turn_id: str, session_id: str, model: str) -> None:
+    def __init__(self, turn_id: str, session_id: str, model: str, question: str) -> None:
         """Must be made inside the running event loop that will carry the turn."""
         self.id = turn_id
         self.session_id = session_id
         self.model = model
+        self.question = question
         self.cancel_reason: CancelReason | None = None
         self._task: asyncio.Task[None] | None = None
         self._done: asyncio.Future[TurnResult] = asyncio.get_running_loop().create_future()

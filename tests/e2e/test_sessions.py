@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cmt_lsp.simulator import Fault, Simulator
+from cmt_lsp.simulator import Answer, Fault, Simulator
 
 from .conftest import MakeEditor, Shared
 from .editor import Editor
@@ -55,6 +55,49 @@ def test_chats_without_a_session_go_to_the_current_one(make_editor: MakeEditor) 
     assert editor.chat("f")["sessionId"] == fourth
     editor.result("cmt/session/delete", {"sessionId": fourth})
     assert editor.chat("g")["sessionId"] not in (first, second, third, fourth)
+
+
+def test_a_long_session_is_read_page_by_page(window: Shared) -> None:
+    """From its end backwards; each page tells how much is left before it."""
+    session = talk(window, *"abcde")
+    ids = [turn["turnId"] for turn in window.editor.turns(session)]
+
+    def page(**params: Any) -> tuple[list[str], int]:
+        got = window.editor.result("cmt/session/get", {"sessionId": session, **params})
+        assert "running" not in got
+        return [turn["turnId"] for turn in got["turns"]], got["earlier"]
+
+    assert page() == (ids, 0)
+    assert page(last=2) == (ids[3:], 3)
+    assert page(last=2, before=ids[3]) == (ids[1:3], 1)
+    assert page(last=2, before=ids[1]) == (ids[:1], 0)
+    assert page(fromTurn=ids[0], before=ids[3]) == (ids[1:3], 1)
+    assert page(fromTurn=ids[3], before=ids[1]) == ([], 1)
+    refused = window.editor.refused("cmt/session/get", {"sessionId": session, "last": 0})
+    assert refused["message"] == "$.last must be at least 1."
+
+
+def test_a_session_that_is_opened_midway_tells_the_answer_so_far(window: Shared) -> None:
+    """Whoever comes later has all that was told, and knows by its offset which value comes next."""
+    session = talk(window)
+    window.sim.reply_with(Answer(text="one two three four five six", thinking="Hm."))
+    window.sim.fail_next(Fault.stall(after_events=10))
+    stream = window.editor.streaming_chat("Count", sessionId=session)
+    stream.first_text()
+    got = window.editor.result("cmt/session/get", {"sessionId": session})
+    (running,) = got["running"]
+    told = {kind: [v for v in stream.values if v["kind"] == kind] for kind in ("thinking", "text")}
+    assert got["turns"] == []
+    assert running["turnId"] == stream.started()["turnId"]
+    assert (running["question"], running["phase"]) == ("Count", "streaming")
+    for kind, values in told.items():
+        pieces = [running[kind][v["offset"] : v["offset"] + len(v["text"])] for v in values]
+        assert pieces == [v["text"] for v in values] != []
+    window.editor.result("cmt/cancel", {})
+    stream.result()
+    got = window.editor.result("cmt/session/get", {"sessionId": session})
+    assert "running" not in got
+    assert len(got["turns"]) == 1
 
 
 def test_a_session_is_named_by_its_first_question(window: Shared) -> None:

@@ -18,7 +18,7 @@ from cmt_lsp.core.context.fences import lines_of
 from cmt_lsp.core.context.masking import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 TEXT_LIMIT = 300_000
 """Characters; a larger text is not looked at, since somebody waits."""
@@ -42,18 +42,24 @@ class Span:
 
 def symbol_at(text: str, language: str | None, first: int, last: int) -> str | None:
     """The innermost symbol that holds all lines from `first` to `last`, with those around it; None where none does."""
-    if language is None or len(text) > TEXT_LIMIT:
-        return None
-    around = [span for span in _spans(text, language) if span.first <= first and last <= span.last]
-    around.sort(key=lambda span: (span.first, -span.last))
+    return ".".join(span.name for span in around(spans_of(text, language), first, last)) or None
+
+
+def around(spans: Iterable[Span], first: int, last: int) -> tuple[Span, ...]:
+    """What holds all lines from `first` to `last`, outermost first; nothing where the spans do not nest."""
+    found = [span for span in spans if span.first <= first and last <= span.last]
+    found.sort(key=lambda span: (span.first, -span.last))
     nested = all(
         outer.last >= inner.last and (outer.first, outer.last) != (inner.first, inner.last)
-        for outer, inner in pairwise(around)
+        for outer, inner in pairwise(found)
     )
-    return ".".join(span.name for span in around) if around and nested else None
+    return tuple(found) if nested else ()
 
 
-def _spans(text: str, language: str) -> Sequence[Span]:
+def spans_of(text: str, language: str | None) -> Sequence[Span]:
+    """Everything that is named and defined in a text, as far as its language is known."""
+    if language is None or len(text) > TEXT_LIMIT:
+        return ()
     if language == "python" and len(text) <= _PARSED:
         tree = _parsed(text)
         if tree is not None:

@@ -53,9 +53,20 @@ async def list_sessions(
 
 async def get(window: Window, caller: Caller, params: wire.SessionGetParams) -> wire.SessionGetResult:
     """A session with its turns; it becomes the window's current one, since somebody opened it."""
-    info, turns = await window.manager.sessions.get(params.session_id, params.from_turn)
+    if params.last is not None and params.last < 1:
+        raise BadParamsError("$.last must be at least 1.")
+    # Taken first: a turn that settles meanwhile is told twice rather than not at all.
+    running = window.status.running_in(params.session_id)
+    info, turns, earlier = await window.manager.sessions.page(
+        params.session_id, after=params.from_turn, before=params.before, last=params.last
+    )
     await window.make_current(info.id)
-    return wire.SessionGetResult(session=session_shape(info), turns=[_turn_shape(turn) for turn in turns])
+    return wire.SessionGetResult(
+        session=session_shape(info),
+        turns=[_turn_shape(turn) for turn in turns],
+        earlier=earlier,
+        running=running or None,
+    )
 
 
 async def update(window: Window, caller: Caller, params: wire.SessionUpdateParams) -> wire.Session:

@@ -39,7 +39,7 @@ class Audience:
     def begin(self, turn: Turn) -> None:
         """Tell the start, before the turn's first step: one that is stopped before it has a start and an end too."""
         self._turn = turn
-        self._status.turn_started(LiveTurn(turn.id, turn.session_id, turn.model))
+        self._status.turn_started(LiveTurn(turn.id, turn.session_id, turn.model, turn.question))
         peer, token = self._caller.peer, self._caller.partial_result_token
         if token is not None:
             self._stream = TurnStream(peer, token, turn.id)
@@ -52,10 +52,12 @@ class Audience:
         """Take in one event of the turn that began."""
         match event:
             case AnswerText(text):
-                self._enter("streaming", len(text))
+                self._enter("streaming", text)
                 if self._stream:
                     self._stream.text(text)
             case Thinking(text):
+                if self._turn:
+                    self._status.turn_thought(self._turn.id, text)
                 if self._stream:
                     self._stream.thinking(text)
             case _:
@@ -116,9 +118,9 @@ class Audience:
         if self._turn:
             self._turn.cancel("user")
 
-    def _enter(self, phase: Phase, characters: int = 0) -> None:
+    def _enter(self, phase: Phase, text: str = "") -> None:
         if self._turn:
-            self._status.turn_moved(self._turn.id, phase, characters)
+            self._status.turn_moved(self._turn.id, phase, text)
         if phase != self._phase:
             self._phase = phase
             self._notify(phase)

@@ -42,8 +42,11 @@ class LiveTurn:
     turn_id: str
     session_id: str
     model: str
+    question: str
     phase: str = "started"
     characters: int = 0
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
 
@@ -74,12 +77,23 @@ class WindowStatus:
         self._message = None
         self.changed()
 
-    def turn_moved(self, turn_id: str, phase: str, characters: int = 0) -> None:
-        """A turn went on: its phase and how much text came."""
+    def turn_moved(self, turn_id: str, phase: str, text: str = "") -> None:
+        """A turn went on: its phase and the text that came."""
         if live := self._live.get(turn_id):
             live.phase = phase
-            live.characters += characters
+            if text:
+                live.characters += len(text)
+                live.texts.append(text)
             self.changed()
+
+    def turn_thought(self, turn_id: str, text: str) -> None:
+        """A piece of a turn's thinking came; no status shows it."""
+        if live := self._live.get(turn_id):
+            live.thoughts.append(text)
+
+    def running_in(self, session_id: str) -> list[wire.AnswerSoFar]:
+        """The turns of a session that are under way here, with all that they have told."""
+        return [_so_far(live) for live in self._live.values() if live.session_id == session_id]
 
     def turn_settled(self, turn_id: str, result: TurnResult | None, message: str | None = None) -> None:
         """A turn ended with a result, or with a message that says why there is none."""
@@ -191,13 +205,29 @@ class WindowStatus:
         return f"{newest.phase}{others}"
 
 
+def _so_far(live: LiveTurn) -> wire.AnswerSoFar:
+    return wire.AnswerSoFar(
+        turn_id=live.turn_id,
+        model=live.model,
+        question=live.question,
+        phase=live.phase,
+        thinking="".join(live.thoughts),
+        text="".join(live.texts),
+        elapsed_ms=_elapsed_ms(live),
+    )
+
+
+def _elapsed_ms(live: LiveTurn) -> int:
+    return round((time.monotonic() - live.started) * 1000)
+
+
 def _running(live: LiveTurn) -> wire.RunningTurn:
     return wire.RunningTurn(
         turn_id=live.turn_id,
         session_id=live.session_id,
         model=live.model,
         phase=live.phase,
-        elapsed_ms=round((time.monotonic() - live.started) * 1000),
+        elapsed_ms=_elapsed_ms(live),
         output_characters=live.characters,
     )
 

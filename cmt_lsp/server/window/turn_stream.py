@@ -147,7 +147,7 @@ class TurnStream:
     def _send_thinking(self, *, final: bool) -> bool:
         thought = self._thinking.take(final=final)
         if thought:
-            self._send("thinking", {"text": thought})
+            self._send("thinking", {"text": thought, "offset": self._thinking.offset - len(thought)})
         return bool(thought)
 
     def _send(self, kind: str, fields: dict[str, Any]) -> None:

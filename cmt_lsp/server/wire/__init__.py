@@ -100,6 +100,7 @@ from cmt_lsp.server.wire.service import (
     ModelSwitch,
 )
 from cmt_lsp.server.wire.sessions import (
+    AnswerSoFar,
     PinnedItem,
     Session,
     SessionCreateParams,
@@ -129,6 +130,7 @@ from cmt_lsp.server.wire.stream import (
 from cmt_lsp.server.wire.warming import CacheWarmParams, CacheWarmResult, StatusKept
 
 __all__ = [
+    "AnswerSoFar",
     "AuthSetParams",
     "AuthStatusResult",
     "Batch",

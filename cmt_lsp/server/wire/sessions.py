@@ -70,10 +70,14 @@ class SessionListResult:
 
 @shape
 class SessionGetParams:
-    """A session with its turns; `from_turn` is a turn id, and only the turns after it are answered."""
+    """A session with its turns: all, or those after turn `from_turn`, or those before turn `before`; of these the `last`
+    so many.
+    """
 
     session_id: str
     from_turn: str | None = None
+    before: str | None = None
+    last: int | None = None
 
 
 @shape
@@ -97,11 +101,26 @@ class TurnRecord:
 
 
 @shape
+class AnswerSoFar:
+    """A turn that runs in this window, with all that it has told: stream values whose `offset` lies within are in it."""
+
+    turn_id: str
+    model: str
+    question: str
+    phase: str
+    thinking: str
+    text: str
+    elapsed_ms: int
+
+
+@shape
 class SessionGetResult:
-    """A session and its turns in order."""
+    """A session and its turns in order; `earlier` is how many turns come before them, `running` what is under way."""
 
     session: Session
     turns: list[TurnRecord]
+    earlier: int
+    running: list[AnswerSoFar] | None = None
 
 
 @shape

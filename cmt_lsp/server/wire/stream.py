@@ -33,12 +33,13 @@ class StreamWaiting:
 
 @shape
 class StreamThinking:
-    """A piece of the model's thinking, where it shows it."""
+    """A piece of the model's thinking, where it shows it; `offset` counts Unicode characters of the thinking before it."""
 
     kind: Literal["thinking"]
     turn_id: str
     seq: int
     text: str
+    offset: int
 
 
 @shape

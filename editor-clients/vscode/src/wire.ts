@@ -1064,6 +1064,20 @@ export interface ModelSwitch {
 }
 
 /**
+ * A turn that runs in this window, with all that it has told: stream values whose `offset`
+ * lies within are in it.
+ */
+export interface AnswerSoFar {
+  turnId: string;
+  model: string;
+  question: string;
+  phase: string;
+  thinking: string;
+  text: string;
+  elapsedMs: number;
+}
+
+/**
  * What goes along with every question of a session. `state`: `changed` for a file that is
  * not as it was last sent, or a selection whose document holds its text no more; `missing`
  * for a file that cannot be read, `reason` says why.
@@ -1129,18 +1143,25 @@ export interface SessionForkParams {
 }
 
 /**
- * A session with its turns; `fromTurn` is a turn id, and only the turns after it are
- * answered.
+ * A session with its turns: all, or those after turn `fromTurn`, or those before turn
+ * `before`; of these the `last` so many.
  */
 export interface SessionGetParams {
   sessionId: string;
   fromTurn?: string;
+  before?: string;
+  last?: number;
 }
 
-/** A session and its turns in order. */
+/**
+ * A session and its turns in order; `earlier` is how many turns come before them, `running`
+ * what is under way.
+ */
 export interface SessionGetResult {
   session: Session;
   turns: TurnRecord[];
+  earlier: number;
+  running?: AnswerSoFar[];
 }
 
 /**
@@ -1243,12 +1264,16 @@ export interface StreamText {
   offset: number;
 }
 
-/** A piece of the model's thinking, where it shows it. */
+/**
+ * A piece of the model's thinking, where it shows it; `offset` counts Unicode characters of
+ * the thinking before it.
+ */
 export interface StreamThinking {
   kind: "thinking";
   turnId: string;
   seq: number;
   text: string;
+  offset: number;
 }
 
 /** Usage as soon as the input side is known. */

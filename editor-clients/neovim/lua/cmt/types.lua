@@ -963,6 +963,17 @@
 ---@field stayNanoUsd? integer
 ---@field differenceNanoUsd? integer
 
+---A turn that runs in this window, with all that it has told: stream values whose `offset` lies within
+---are in it.
+---@class (exact) cmt.wire.AnswerSoFar
+---@field turnId string
+---@field model string
+---@field question string
+---@field phase string
+---@field thinking string
+---@field text string
+---@field elapsedMs integer
+
 ---What goes along with every question of a session. `state`: `changed` for a file that is not as it
 ---was last sent, or a selection whose document holds its text no more; `missing` for a file that
 ---cannot be read, `reason` says why.
@@ -1015,15 +1026,21 @@
 ---@field sessionId string
 ---@field turnId? string
 
----A session with its turns; `fromTurn` is a turn id, and only the turns after it are answered.
+---A session with its turns: all, or those after turn `fromTurn`, or those before turn `before`; of
+---these the `last` so many.
 ---@class (exact) cmt.wire.SessionGetParams
 ---@field sessionId string
 ---@field fromTurn? string
+---@field before? string
+---@field last? integer
 
----A session and its turns in order.
+---A session and its turns in order; `earlier` is how many turns come before them, `running` what is
+---under way.
 ---@class (exact) cmt.wire.SessionGetResult
 ---@field session cmt.wire.Session
 ---@field turns cmt.wire.TurnRecord[]
+---@field earlier integer
+---@field running? cmt.wire.AnswerSoFar[]
 
 ---Which sessions: those of this window, of this workspace, or all; `query` searches names and texts.
 ---@class (exact) cmt.wire.SessionListParams
@@ -1110,12 +1127,14 @@
 ---@field text string
 ---@field offset integer
 
----A piece of the model's thinking, where it shows it.
+---A piece of the model's thinking, where it shows it; `offset` counts Unicode characters of the
+---thinking before it.
 ---@class (exact) cmt.wire.StreamThinking
 ---@field kind "thinking"
 ---@field turnId string
 ---@field seq integer
 ---@field text string
+---@field offset integer
 
 ---Usage as soon as the input side is known.
 ---@class (exact) cmt.wire.StreamUsage

@@ -1,0 +1,1 @@
+"""What a code action asks, and how an answer becomes new text; plain functions."""

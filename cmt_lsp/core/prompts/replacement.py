@@ -1,0 +1,166 @@
+"""Replacements: how the answer to "change this" becomes exactly the text that takes its place; plain functions.
+
+Nothing is guessed. Where the answer does not hold one piece of code that is clearly the new text, there is a sentence
+that says why, and the answer is shown instead of applied.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cmt_lsp.core.context.fences import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMPLETE = ("end_turn", "stop_sequence")
+"""The ends of an answer that said all it had to say."""
+_OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})")
+_REASONS = {
+    "cancelled": "it was stopped",
+    "truncated": "it was cut off",
+    "max_tokens": "it reached its limit of tokens",
+    "refusal": "the model refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """What takes the place of the old text; the same where nothing has to change."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why an answer is not applied, as the rest of a sentence that begins with "because"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBlock:
+    """One fenced block of an answer, each line with its end."""
+
+    lines: tuple[str, ...]
+    closed: bool
+
+    @property
+    def text(self) -> str:
+        """Its lines, joined."""
+        return "".join(self.lines)
+
+
+def fence_for(text: str) -> str:
+    """A fence that no run of backticks in the text can close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    return "`" * max(3, longest + 1)
+
+
+def replacement(answer: str, stop_reason: str, old: str, document: str) -> NewText | Unusable:
+    """The new text for `old`, a part of `document`: indented as that was, with the document's line ends.
+
+    `old` ends without the line end of its last line, and so does what comes back.
+    """
+    if stop_reason not in COMPLETE:
+        why = _REASONS.get(stop_reason, f"it ended with {stop_reason.replace('_', ' ')}")
+        return Unusable(f"the answer is not complete: {why}")
+    found = _chosen(code_blocks(answer))
+    if isinstance(found, Unusable):
+        return found
+    plain = _unix(old)
+    body = "".join(_unix(line) for line in found.lines).rstrip("\n")
+    text = indented_like(body, plain) + "\n" * _final_ends(plain)
+    return NewText(text.replace("\n", line_end(old, document)))
+
+
+def code_blocks(answer: str) -> list[CodeBlock]:
+    """The fenced blocks of a text; a fence is closed by one of its own kind that is at least as long."""
+    blocks: list[CodeBlock] = []
+    opening: re.Match[str] | None = None
+    lines: list[str] = []
+    for line in lines_of(answer):
+        bare = line.rstrip()
+        if opening is None:
+            opening, lines = _OPENING.match(bare), []
+        elif _closes(bare.strip(), opening["fence"]):
+            blocks.append(CodeBlock(tuple(lines), closed=True))
+            opening = None
+        else:
+            lines.append(line.removeprefix(opening["indent"]))
+    if opening is not None:
+        blocks.append(CodeBlock(tuple(lines), closed=False))
+    return blocks
+
+
+def indented_like(new: str, old: str) -> str:
+    """`new` moved as a whole to where `old` began, for models that leave the indentation of a part away."""
+    new_lines, old_lines = new.split("\n"), old.split("\n")
+    have, want = _first_indent(new_lines), _first_indent(old_lines)
+    if have == want or have is None or want is None:
+        return new
+    if want.startswith(have):
+        missing = want[len(have) :]
+        if _only_first_moved(new_lines, old_lines):
+            at = next(index for index, line in enumerate(new_lines) if line.strip())
+            new_lines[at] = missing + new_lines[at]
+            return "\n".join(new_lines)
+        return "\n".join(missing + line if line.strip() else line for line in new_lines)
+    if have.startswith(want):
+        spare = have[len(want) :]
+        if all(line.startswith(spare) for line in new_lines if line.strip()):
+            return "\n".join(line.removeprefix(spare) for line in new_lines)
+    return new
+
+
+def line_end(old: str, document: str) -> str:
+    r"""The line end of a part, else the one that most lines of its document have; "\n" where there is none."""
+    for text in (old, document):
+        windows = text.count("\r\n")
+        if ends := text.count("\n") + text.count("\r") - windows:
+            if windows * 2 > ends:
+                return "\r\n"
+            return "\r" if text.count("\n") == 0 else "\n"
+    return "\n"
+
+
+def _chosen(blocks: Sequence[CodeBlock]) -> CodeBlock | Unusable:
+    """The only block, or the one beside which the others are scraps."""
+    if not blocks:
+        return Unusable("the answer holds no code block")
+    if not blocks[-1].closed:
+        return Unusable("the last code block of the answer is not closed")
+    by_size = sorted(blocks, key=lambda block: len(block.text), reverse=True)
+    if len(by_size) > 1 and len(by_size[1].text) * 2 > len(by_size[0].text):
+        return Unusable(f"the answer holds {len(blocks)} code blocks, and which one is meant is not clear")
+    return by_size[0]
+
+
+def _closes(bare: str, fence: str) -> bool:
+    return len(bare) >= len(fence) and bare == fence[0] * len(bare)
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _final_ends(text: str) -> int:
+    return len(text) - len(text.rstrip("\n"))
+
+
+def _first_indent(lines: Sequence[str]) -> str | None:
+    """What stands before the first word; None where there is none."""
+    line = next((line for line in lines if line.strip()), None)
+    return None if line is None else line[: len(line) - len(line.lstrip())]
+
+
+def _only_first_moved(new: Sequence[str], old: Sequence[str]) -> bool:
+    """Whether the first line alone lost its indentation: the rest of both begins equally far in."""
+    depths = [_depth([line for line in lines if line.strip()][1:]) for lines in (new, old)]
+    return depths[0] is not None and depths[0] == depths[1] and depths[0] > 0
+
+
+def _depth(lines: Sequence[str]) -> int | None:
+    return min((len(line) - len(line.lstrip()) for line in lines), default=None)
