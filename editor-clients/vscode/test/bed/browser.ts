@@ -1,0 +1,70 @@
+// The browser that the workbench is shown in, and every request that it made.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { type BrowserContext, type Page, chromium } from "./index.ts";
+import { CHROMIUM } from "./places.ts";
+
+// Every name but loopback's is unknown, so that what should not be asked for cannot arrive either.
+const SWITCHES = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+];
+
+export interface Look {
+  width?: number;
+  height?: number;
+}
+
+export class Browser {
+  readonly context: BrowserContext;
+  /** Addresses that were asked for and are not on this machine. */
+  readonly foreign: string[] = [];
+  readonly #profile: string;
+
+  private constructor(context: BrowserContext, profile: string) {
+    this.context = context;
+    this.#profile = profile;
+    context.on("request", (request) => {
+      if (isForeign(request.url())) this.foreign.push(request.url());
+    });
+  }
+
+  static async start({ width = 1280, height = 800 }: Look = {}): Promise<Browser> {
+    const profile = await mkdtemp(join(tmpdir(), "cmt-browser-"));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: CHROMIUM,
+      headless: true,
+      args: SWITCHES,
+      viewport: { width, height },
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    context.setDefaultTimeout(15_000);
+    context.setDefaultNavigationTimeout(60_000);
+    return new Browser(context, profile);
+  }
+
+  get page(): Page {
+    const [page] = this.context.pages();
+    if (page === undefined) throw new Error("the browser has no page");
+    return page;
+  }
+
+  async stop(): Promise<void> {
+    await this.context.close();
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Whether an address leads off this machine. */
+export function isForeign(address: string): boolean {
+  const url = new URL(address);
+  return !["data:", "blob:", "about:", "chrome:"].includes(url.protocol) && url.hostname !== "127.0.0.1";
+}
