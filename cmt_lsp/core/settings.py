@@ -21,12 +21,14 @@ from cmt_lsp.api.models import DEFAULT_MODEL
 from cmt_lsp.api.surrogates import mend
 from cmt_lsp.api.user_dir import user_dir
 from cmt_lsp.core.money.budget import SCOPES, Limit, check_limit, in_force, usd
+from cmt_lsp.core.prompts.own import own_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from cmt_lsp.api.cache.choice import Wish
+    from cmt_lsp.core.prompts.prompt import Prompt
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 CACHE_WISHES = ("auto", "5m", "1h", "off")
@@ -60,6 +62,9 @@ class Settings:
     scan: str = "ask"
     budgets: tuple[Limit, ...] = ()
     """The lowest limit of each budget that any place sets."""
+    prompts: tuple[Prompt, ...] = ()
+    """What the person added to the menu of code actions."""
+    code_actions: bool = True
 
     @property
     def scans(self) -> bool:
@@ -175,7 +180,7 @@ def _command(value: object) -> tuple[str, ...]:
 class _PartlyWrongError(ValueError):
     """Some entries of a table are `wrong`, each with a sentence that says what to do; the others are `taken`."""
 
-    def __init__(self, taken: tuple[Limit, ...], wrong: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, taken: tuple[Any, ...], wrong: tuple[tuple[str, str], ...]) -> None:
         super().__init__("has entries that are wrong")
         self.taken = taken
         self.wrong = wrong
@@ -197,6 +202,14 @@ def _budgets(value: object) -> tuple[Limit, ...]:
     if wrong:
         raise _PartlyWrongError(limits, tuple(wrong))
     return limits
+
+
+def _prompts(value: object) -> tuple[Prompt, ...]:
+    """The person's own prompts; one that is wrong leaves the others."""
+    taken, wrong = own_prompts(value, _model)
+    if wrong:
+        raise _PartlyWrongError(taken, wrong)
+    return taken
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -298,6 +311,24 @@ OPTIONS: tuple[Option, ...] = (
         "style",
         "The most to spend in each turn, session, ..., in US dollars. Of all places the lowest limit holds.",
         _budgets,
+    ),
+    Option(
+        "codeActions",
+        "code_actions",
+        "boolean",
+        "style",
+        "Whether the editor's menu of code actions offers to ask Claude; false suits an editor whose plugin has its own.",
+        _flag,
+        "CMT_CODE_ACTIONS",
+    ),
+    Option(
+        "prompt",
+        "prompts",
+        "array of tables with name, text, result, model, scope",
+        "user",
+        "Code actions of your own, one [[prompt]] table for each; see actions.md. The editor's options cannot set it,"
+        " since a text in a workspace of somebody else would be asked in your name.",
+        _prompts,
     ),
 )
 """The options table; the settings reference is generated from it."""

@@ -28,12 +28,11 @@ def own_prompts(
         place = _place(entry, number)
         try:
             prompt = _prompt(entry, check_model)
-            if prompt.name.lower() in taken:
-                raise ValueError("another one has this name; give it another.")
         except ValueError as error:
             wrong.append((place, str(error)))
-        else:
-            taken[prompt.name.lower()] = prompt
+            continue
+        if taken.setdefault(prompt.name.lower(), prompt) is not prompt:
+            wrong.append((place, "another one has this name; give it another."))
     return tuple(taken.values()), tuple(wrong)
 
 

@@ -2,23 +2,31 @@
 
 Three things differ from pygls: lines end only where LSP says (a form feed or U+2028 does not end one), positions
 past the end of a line mean its end, and a document that is not open has no text here, since reading a file is a
-decision of its own.
+decision of its own. And a document remembers what was changed in it, so that a place in an earlier state can be found
+again.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import logging
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.workspace import PositionCodec, ServerTextPosition, TextDocument, Workspace
 
+from cmt_lsp.core.prompts.drift import Change, difference
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger(__name__)
+
+CHANGES_KEPT = 5_000
+"""Changes of one document; somebody who types for an hour makes fewer."""
 
 
 class LineCodec(PositionCodec):
@@ -61,6 +69,25 @@ class OpenDocument(TextDocument):
     _lines: tuple[str, ...] = ()
     _lines_of: str | None = None
 
+    def __init__(self, *args: Any, revisions: Iterator[int] | None = None, **options: Any) -> None:
+        """As pygls's; `revisions` numbers the states of all documents of a window, so that no two share one."""
+        super().__init__(*args, **options)
+        self._revisions = itertools.count() if revisions is None else revisions
+        self.revision = next(self._revisions)
+        """Which state this is; unlike the version it is our own, and another one after each change."""
+        self._changes: deque[tuple[int, Change]] = deque(maxlen=CHANGES_KEPT)
+
+    def changes_since(self, revision: int) -> list[Change] | None:
+        """What was changed since an earlier state, in order; None where that is not remembered."""
+        if revision == self.revision:
+            return []
+        found: list[Change] = []
+        for before, change in reversed(self._changes):
+            found.append(change)
+            if before == revision:
+                return found[::-1]
+        return None
+
     @property
     def lines(self) -> Sequence[str]:
         """The lines with their endings, split at \\n, \\r\\n and \\r only; kept until the next edit."""
@@ -74,10 +101,23 @@ class OpenDocument(TextDocument):
         end = max(start, self.offset_at_position(change.range.end))
         source = self.source
         self._source = source[:start] + change.text + source[end:]
+        self._note(Change(start, end, len(change.text)))
+
+    def _apply_full_change(self, change: types.TextDocumentContentChangeEvent) -> None:
+        """Some editors send the whole text each time; what they changed is told by comparing."""
+        self._note(difference(self.source, change.text))
+        self._source = change.text
+
+    def _note(self, change: Change) -> None:
+        self._changes.append((self.revision, change))
+        self.revision = next(self._revisions)
 
 
 class OpenDocuments(Workspace):
     """The documents that the editor has open, by uri."""
+
+    revisions: Iterator[int] | None = None
+    """Numbers every state of every document."""
 
     @classmethod
     def like(cls, other: Workspace) -> OpenDocuments:
@@ -85,6 +125,7 @@ class OpenDocuments(Workspace):
         folders = list(other.folders.values())
         made = cls(other.root_uri, types.TextDocumentSyncKind.Incremental, folders, other.position_encoding)
         made._position_codec = LineCodec(other.position_encoding)
+        made.revisions = itertools.count()
         return made
 
     def get_text_document(self, doc_uri: str) -> TextDocument:
@@ -92,9 +133,9 @@ class OpenDocuments(Workspace):
         document: TextDocument = self.text_documents[unquote(doc_uri)]
         return document
 
-    def opened(self, uri: str) -> TextDocument | None:
+    def opened(self, uri: str) -> OpenDocument | None:
         """The open document, or None."""
-        document: TextDocument | None = self.text_documents.get(unquote(uri))
+        document: OpenDocument | None = self.text_documents.get(unquote(uri))
         return document
 
     def update_text_document(
@@ -120,4 +161,5 @@ class OpenDocuments(Workspace):
             language_id=language_id,
             sync_kind=self._sync_kind,
             position_codec=self._position_codec,
+            revisions=self.revisions,
         )
