@@ -122,6 +122,11 @@ class SessionCatalog:
         first = min(first, end) if last is None else max(first, end - last)
         return await self.info(conversation), conversation.loaded[first:end], first
 
+    async def turn(self, session_id: str, turn_id: str) -> TurnRecord:
+        """One settled turn; UnknownSessionError, UnknownTurnError."""
+        conversation = await self._shelf.load(session_id)
+        return conversation.loaded[conversation.index_of(turn_id)]
+
     async def update(
         self,
         session_id: str,
@@ -149,6 +154,23 @@ class SessionCatalog:
         )
         change = partial(transcripts.update_session, session=conversation.record)
         await self.durable(self._shelf.save(conversation, change))
+        return await self.info(conversation)
+
+    async def remove_images(self, session_id: str, turn_id: str, index: int | None = None) -> SessionInfo:
+        """Take an image of a turn's question (all when None) out of the history for good.
+
+        SessionBusyError, UnknownTurnError, BadParamsError.
+        """
+        await self._shelf.load(session_id)
+        release = self._hold_idle(session_id)
+        try:
+            conversation = await self._shelf.load(session_id)
+            changed = conversation.remove_images(turn_id, index, self._clock())
+            change = partial(transcripts.rewrite_questions, session=conversation.record, turns=changed)
+            await self.durable(self._shelf.save(conversation, change))
+            await self._shelf.read(transcripts.wipe_traces)
+        finally:
+            release()
         return await self.info(conversation)
 
     async def fork(self, session_id: str, turn_id: str | None = None) -> SessionInfo:
@@ -182,10 +204,14 @@ class SessionCatalog:
         self._shelf.forget(session_id)
         self._deleted(session_id)
 
+    async def history(self, session_id: str) -> tuple[SessionRecord, tuple[TurnRecord, ...]]:
+        """A session's record and all its turns; UnknownSessionError."""
+        conversation = await self._shelf.load(session_id)
+        return conversation.record, conversation.loaded
+
     async def export(self, session_id: str, form: ExportFormat) -> tuple[str, str]:
         """A session as one document and a name for its file."""
-        conversation = await self._shelf.load(session_id)
-        record, turns = conversation.record, conversation.loaded
+        record, turns = await self.history(session_id)
         if form == "markdown":
             return export_markdown(record, turns), suggested_name(record, "md")
         if form == "json":

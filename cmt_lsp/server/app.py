@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.settings import Resolved, Settings
     from cmt_lsp.core.warming.keeper import KeepState
     from cmt_lsp.server import wire
+    from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.documents import OpenDocuments
     from cmt_lsp.server.rpc.table import Operation
     from cmt_lsp.server.window.status import WindowStatus
@@ -116,6 +117,15 @@ class App:
         from cmt_lsp.server.window.status import WindowStatus
 
         return WindowStatus(self._publish)
+
+    @cached_property
+    def chat_files(self) -> ChatFiles:
+        """The transcripts that this window writes and has open."""
+        from cmt_lsp.core.chatfile.folder import TranscriptFolder
+        from cmt_lsp.core.storage.state_dir import find_state_dir
+        from cmt_lsp.server.chatfile.desk import ChatFiles
+
+        return ChatFiles(self, self.server.peer, TranscriptFolder(find_state_dir(os.environ)))
 
     @property
     def documents(self) -> OpenDocuments:

@@ -21,7 +21,10 @@ PROMPT = f"{YOU}\n\n"
 
 def document(session_id: str, name: str, turns: Iterable[ChatTurn]) -> str:
     """A whole transcript."""
-    parts = [f"# {one_line(name)}\n\n{head_mark(session_id)}", *(whole_turn(session_id, turn) for turn in turns)]
+    parts = [
+        f"# {one_line(name)}\n\n{head_mark(session_id)}",
+        *(whole_turn(session_id, turn) for turn in turns),
+    ]
     return "\n\n".join([*parts, PROMPT])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 Kind = Literal["answer", "after", "end"]
 """The heading of an answer; the first line behind its text, where that is not the last one; the last line."""
@@ -71,4 +71,5 @@ def mark_in(line: str) -> Mark | None:
     found = _MARK.search(line) if "<!-- cmt " in line else None
     if found is None:
         return None
-    return Mark(found[1], found[2], found[3], found[4])  # type: ignore[arg-type]  the pattern holds the kinds alone
+    kind: Any = found[1]  # the pattern holds the kinds alone
+    return Mark(kind, found[2], found[3], found[4])

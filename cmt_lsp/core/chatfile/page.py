@@ -69,9 +69,9 @@ class Page:
     def prompt_lines(self) -> Span:
         """Where the text of the next question stands, without blank lines around it; empty where there is none."""
         first, end = self.rest.first, self.rest.end
-        while first < end and (not self.lines[first].strip() or self._is_heading(first)):
+        while first < end and self._is_empty(first):
             first += 1
-        while end > first and not self.lines[end - 1].strip():
+        while end > first and self._is_empty(end - 1):
             end -= 1
         return Span(first, end)
 
@@ -88,8 +88,8 @@ class Page:
         """The turn that a line belongs to."""
         return next((turn for turn in self.turns if line in turn.span), None)
 
-    def _is_heading(self, line: int) -> bool:
-        return is_question_heading(self.lines[line])
+    def _is_empty(self, line: int) -> bool:
+        return not self.lines[line].strip() or is_question_heading(self.lines[line])
 
 
 def is_question_heading(line: str) -> bool:
@@ -100,15 +100,17 @@ def is_question_heading(line: str) -> bool:
 def read_page(text: str) -> Page | None:
     """The transcript that a text is; None for any other text."""
     lines = tuple(line.rstrip("\r\n") for line in lines_of(text))
-    head = next(((n, found) for n, line in enumerate(lines[:_HEAD_LINES]) if (found := session_in(line))), None)
+    head = next(
+        ((n, found) for n, line in enumerate(lines[:_HEAD_LINES]) if (found := session_in(line))), None
+    )
     if head is None:
         return None
     number, session_id = head
     tag = session_tag(session_id)
     marks = [
-        (n, found)
+        (n, one)
         for n, line in enumerate(lines)
-        if n > number and (found := mark_in(line)) and found.session == tag
+        if n > number and (one := mark_in(line)) and one.session == tag
     ]
     turns = _turns(lines, marks, number + 1)
     return Page(session_id, lines, turns, Span(turns[-1].trailer.end if turns else number + 1, len(lines)))
