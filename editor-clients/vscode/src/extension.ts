@@ -1,0 +1,55 @@
+// Builds the parts of the extension and hands them to each other; decides nothing itself.
+
+import * as vscode from "vscode";
+import { registerCommands } from "./host/commands";
+import { KeyStore } from "./host/key-store";
+import { hasSecondarySideBar, Panels } from "./host/panels";
+import { Proposals } from "./host/proposals";
+import { Relay } from "./host/relay";
+import { LiveSelections } from "./host/selections";
+import * as settings from "./host/settings";
+import { StatusItem } from "./host/status-item";
+import { makeVerbs } from "./host/verbs";
+import { Connection } from "./server/connection";
+import { ManagedEnvironment } from "./server/environment";
+import { locate } from "./server/locate";
+
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const side = hasSecondarySideBar(vscode.version) ? "secondary" : "primary";
+  await vscode.commands.executeCommand("setContext", "cmt.sideBar", side);
+
+  const log = vscode.window.createOutputChannel("cmt-lsp", { log: true });
+  const keys = new KeyStore(context.secrets);
+  const environment = new ManagedEnvironment(context.globalStorageUri.fsPath, context.extensionPath, log);
+  const connection = new Connection({
+    find: () => locate(settings.serverSettings(), environment.folder),
+    options: settings.serverOptions,
+    key: () => keys.read(),
+    log,
+  });
+  const proposals = new Proposals();
+  const selections = new LiveSelections((selection) => panels.broadcast({ type: "selection", selection }));
+  const panels: Panels = new Panels(context.extensionUri, (panel, message) => relay.onMessage(panel, message));
+  const sights = { config: settings.panelConfig, selection: () => selections.current };
+  const relay: Relay = new Relay(connection, panels, makeVerbs(() => panels, proposals), sights);
+
+  context.subscriptions.push(
+    log,
+    connection,
+    proposals,
+    selections,
+    panels,
+    relay,
+    new StatusItem(connection),
+    registerCommands({ connection, panels, relay, proposals, keys, environment, log }),
+    vscode.workspace.onDidChangeConfiguration((change) => onConfiguration(change, connection, panels)),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => connection.start()),
+  );
+  void connection.start();
+}
+
+function onConfiguration(change: vscode.ConfigurationChangeEvent, connection: Connection, panels: Panels): void {
+  if (settings.touchesPanel(change)) panels.broadcast({ type: "config", config: settings.panelConfig() });
+  if (settings.touchesServerOptions(change)) void connection.tellOptions();
+  if (settings.touchesServer(change)) void connection.restart();
+}
