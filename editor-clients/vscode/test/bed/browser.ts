@@ -27,11 +27,14 @@ export class Browser {
   readonly context: BrowserContext;
   /** Addresses that were asked for and are not on this machine. */
   readonly foreign: string[] = [];
+  /** What the pages wrote to their consoles. */
+  readonly said: string[] = [];
   readonly #profile: string;
 
   private constructor(context: BrowserContext, profile: string) {
     this.context = context;
     this.#profile = profile;
+    context.on("console", (message) => this.said.push(`${message.type()} ${message.location().url} ${message.text()}`));
     context.on("request", (request) => {
       if (isForeign(request.url())) this.foreign.push(request.url());
     });

@@ -35,11 +35,14 @@ const QUIET = {
 export class CodeServer {
   readonly root: string;
   readonly port: number;
+  /** The environment that the extension host has, and its servers. */
+  readonly env: NodeJS.ProcessEnv;
   readonly #child: ChildProcess;
 
-  private constructor(root: string, port: number, child: ChildProcess) {
+  private constructor(root: string, port: number, env: NodeJS.ProcessEnv, child: ChildProcess) {
     this.root = root;
     this.port = port;
+    this.env = env;
     this.#child = child;
   }
 
@@ -78,7 +81,7 @@ export class CodeServer {
     const log = createWriteStream(join(root, "code-server.log"));
     child.stdout.pipe(log);
     child.stderr.pipe(log);
-    const server = new CodeServer(root, port, child);
+    const server = new CodeServer(root, port, env, child);
     await until("code-server listens", () => alive(server.origin));
     return server;
   }

@@ -3,7 +3,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { PYTHON, REPOSITORY } from "./places.ts";
+import { PYTHON } from "./places.ts";
 import { end, soon } from "./waiting.ts";
 
 /** A fault by the name of its constructor in cmt_lsp/simulator/faults.py, with its arguments. */
@@ -45,7 +45,7 @@ export class Simulator {
 
   static async start(): Promise<Simulator> {
     const child = spawn(PYTHON, ["-P", join(import.meta.dirname, "simulator.py")], {
-      env: { ...process.env, PYTHONPATH: REPOSITORY },
+      env: process.env,
     });
     const simulator = new Simulator(child);
     child.stderr.on("data", (chunk) => process.stderr.write(chunk));

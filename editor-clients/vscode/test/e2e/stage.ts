@@ -1,0 +1,85 @@
+// What a suite stands on: one code-server, one browser and one endpoint for all of its tests.
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { Browser, type Look } from "../bed/browser.ts";
+import { CodeServer, type Options } from "../bed/code_server.ts";
+import { LanguageClient } from "../bed/language_client.ts";
+import { ARTEFACTS } from "../bed/places.ts";
+import { Simulator } from "../bed/simulator.ts";
+import { Workbench } from "./workbench.ts";
+
+export class Stage {
+  readonly server: CodeServer;
+  readonly browser: Browser;
+  readonly simulator: Simulator;
+  readonly workbench: Workbench;
+
+  private constructor(server: CodeServer, browser: Browser, simulator: Simulator) {
+    this.server = server;
+    this.browser = browser;
+    this.simulator = simulator;
+    this.workbench = new Workbench(browser.page);
+  }
+
+  /** Everything started and the workspace open; it ends with the suite. */
+  static async open(options: Options & Look = {}): Promise<Stage> {
+    const simulator = await Simulator.start();
+    const [server, browser] = await Promise.all([
+      CodeServer.start({ ...options, env: { ANTHROPIC_BASE_URL: simulator.url, ...options.env } }),
+      Browser.start(options),
+    ]);
+    const stage = new Stage(server, browser, simulator);
+    after(() => stage.#close());
+    await browser.context.tracing.start({ screenshots: true });
+    await stage.#keep("opening", () => stage.workbench.open(server.address()));
+    return stage;
+  }
+
+  /** A test that leaves a picture, a trace and the requests behind when it fails. */
+  test(claim: string, body: () => Promise<void>): void {
+    test(claim, async () => {
+      await this.simulator.forget();
+      await this.#keep(claim, body);
+    });
+  }
+
+  /** The server of this repository over the same state, to ask what is true. */
+  witness(): Promise<LanguageClient> {
+    return LanguageClient.start(this.server.workspace, this.server.env);
+  }
+
+  async #keep(claim: string, body: () => Promise<void>): Promise<void> {
+    const { tracing } = this.browser.context;
+    await tracing.startChunk({ title: claim });
+    try {
+      await body();
+    } catch (error) {
+      await this.#leave(claim.replaceAll(/\W+/g, "-").slice(0, 80));
+      throw error;
+    }
+    await tracing.stopChunk();
+  }
+
+  async #leave(name: string): Promise<void> {
+    const folder = join(ARTEFACTS, name);
+    await mkdir(folder, { recursive: true });
+    await this.browser.context.tracing.stopChunk({ path: join(folder, "trace.zip") });
+    for (const [index, page] of this.browser.context.pages().entries()) {
+      await page.screenshot({ path: join(folder, `page${index}.png`) }).catch(() => undefined);
+    }
+    await writeFile(join(folder, "requests.json"), JSON.stringify(await this.simulator.requests(), null, 1));
+    await writeFile(join(folder, "browser.log"), this.browser.said.join("\n"));
+    await copyFile(join(this.server.state, "server.log"), join(folder, "server.log")).catch(() => undefined);
+  }
+
+  /** End all; throws when anything asked for a host that is not this machine. */
+  async #close(): Promise<void> {
+    const foreign = [...this.browser.foreign, ...(await this.server.foreign())];
+    await this.browser.stop();
+    await this.server.stop();
+    await this.simulator.stop();
+    if (foreign.length > 0) throw new Error(`something left this machine: ${foreign.join(", ")}`);
+  }
+}

@@ -1,0 +1,105 @@
+// VS Code as a person uses it: the command palette, editors, the status bar, notifications.
+import type { Locator, Page } from "../bed/index.ts";
+import { Panel } from "./panel.ts";
+
+export class Workbench {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  /** Open a workbench and wait until the extension shows in the status bar. */
+  async open(address: string): Promise<void> {
+    await this.page.goto(address);
+    await this.status.waitFor({ timeout: 60_000 });
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.status.waitFor({ timeout: 60_000 });
+  }
+
+  /** The extension's item in the status bar. */
+  get status(): Locator {
+    return this.page.locator(".statusbar-item[id^='cmt-lsp.cmt-lsp']").first();
+  }
+
+  /** The panel in the side bar. */
+  get panel(): Panel {
+    return new Panel(this.page, this.page.frameLocator("iframe.webview.ready[src*='purpose=webviewView']"));
+  }
+
+  /** The panel in an editor tab. */
+  get editorPanel(): Panel {
+    return new Panel(this.page, this.page.frameLocator("iframe.webview.ready:not([src*='purpose=webviewView'])"));
+  }
+
+  /** Run a command by its title, as the palette shows it. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press("F1");
+    await this.pick(title, `>${title}`);
+  }
+
+  /** Choose a row of the quick pick that is open, after typing `text`. */
+  async pick(row: string, text = row): Promise<void> {
+    const box = this.page.locator(".quick-input-widget .quick-input-box input").first();
+    await box.waitFor();
+    await box.fill(text);
+    await this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: row }).first().click();
+  }
+
+  /** Answer the input box that is open. */
+  async answer(text: string): Promise<void> {
+    const box = this.page.locator(".quick-input-widget .quick-input-box input").first();
+    await box.waitFor();
+    await box.fill(text);
+    await box.press("Enter");
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press("Control+P");
+    await this.pick(name);
+    await this.tab(name).waitFor();
+    await this.editor.waitFor();
+  }
+
+  tab(name: string | RegExp): Locator {
+    return this.page.locator(".tabs-container .tab").filter({ hasText: name });
+  }
+
+  get editor(): Locator {
+    return this.page.locator(".editor-group-container.active .monaco-editor").last();
+  }
+
+  /** Select whole lines of the open file, counted from 1. */
+  async selectLines(from: number, to: number): Promise<void> {
+    await this.goTo(from, 1);
+    for (let line = from; line < to; line++) await this.page.keyboard.press("Shift+ArrowDown");
+    await this.page.keyboard.press("Shift+End");
+  }
+
+  /** Put the cursor of the active editor at a place, counted from 1. */
+  async goTo(line: number, column: number): Promise<void> {
+    await this.editor.locator(".view-lines").first().click({ position: { x: 5, y: 5 } });
+    await this.page.keyboard.press("Control+G");
+    await this.answer(`${line}:${column}`);
+  }
+
+  async save(): Promise<void> {
+    await this.page.keyboard.press("Control+S");
+  }
+
+  async closeEditors(): Promise<void> {
+    await this.command("View: Close All Editors");
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator(".notification-toast").filter({ hasText: text });
+  }
+
+  /** The dialog over the workbench, such as a question whether to send. */
+  get dialog(): Locator {
+    return this.page.locator(".monaco-dialog-box");
+  }
+}
