@@ -19,7 +19,7 @@ from cmt_lsp.core.history import (
     prefix_digest,
     sent_turns,
 )
-from cmt_lsp.core.images import held_images
+from cmt_lsp.core.images import held_images, without_images
 from cmt_lsp.core.transcripts import sums
 
 if TYPE_CHECKING:
@@ -262,6 +262,20 @@ class ConversationManager:
         named = self._named_after(turn.prompt_text, turn.started_at)
         sent = named.pins_sent if pinned is None else pinned.sent
         self.record = replace(named, history_from=history_from, pins_sent=sent)
+
+    def remove_images(self, turn_id: str, index: int | None, at: float) -> tuple[TurnRecord, ...]:
+        """Take an image of a turn, or all, out of the history; the turns that changed. UnknownTurnError, BadParamsError.
+
+        Whatever was thought before now stood beside the image, and is not replayed any more.
+        """
+        place = self.index_of(turn_id)
+        changed = [without_images(self.loaded[place], index), *self.loaded[place + 1 :]]
+        changed[-1] = replace(changed[-1], prefix="")
+        self.turns = (*self.loaded[:place], *changed)
+        self.record = replace(
+            self.record, updated_at=max(self.record.updated_at, at), revision=self.record.revision + 1
+        )
+        return tuple({turn.id: turn for turn in (changed[0], changed[-1])}.values())
 
     def choose(self, turn: TurnRecord, history_from: int) -> None:
         """Take an answer that was given beside the history into it."""

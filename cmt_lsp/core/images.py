@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DECODERS = 2
 """Images that are decoded at once; each may take 512 MB."""
+_REMOVED = {"type": "text", "text": "[A picture that stood here was removed from the conversation.]"}
 _FIELDS = ("path", "data", "url", "media_type", "name")
 
 
@@ -57,6 +58,21 @@ class ImagePrice:
     model: str
     tokens: int
     cost: Cost
+
+
+def images_of(turn: TurnRecord) -> list[Mapping[str, Any]]:
+    """The image blocks that a turn's question holds, in order."""
+    return [block for block in turn.prompt if block.get("type") == "image"]
+
+
+def without_images(turn: TurnRecord, index: int | None) -> TurnRecord:
+    """The turn with a word in the place of its image `index`, of all images where None; BadParamsError."""
+    images = images_of(turn)
+    if not images or (index is not None and not 0 <= index < len(images)):
+        raise BadParamsError(f"The turn holds {len(images)} images; get the session to see them.")
+    gone = images if index is None else [images[index]]
+    kept = tuple(_REMOVED if any(block is one for one in gone) else block for block in turn.prompt)
+    return replace(turn, prompt=kept)
 
 
 def held_images(turns: Iterable[TurnRecord], history_from: int) -> HeldImages:

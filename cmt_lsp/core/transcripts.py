@@ -169,6 +169,16 @@ def insert_turn(connection: Connection, turn: TurnRecord) -> None:
     connection.execute(statement, _turn_row(turn)).close()
 
 
+def rewrite_questions(connection: Connection, session: SessionRecord, turns: Iterable[TurnRecord]) -> None:
+    """Write what a person took out of questions; what was answered and paid stays as it is."""
+    for turn in turns:
+        connection.execute(
+            "UPDATE turns SET prompt=?, prefix=? WHERE session_id=? AND id=?",
+            (_json(turn.prompt), turn.prefix, turn.session_id, turn.id),
+        ).close()
+    update_session(connection, session)
+
+
 def copy_session(connection: Connection, session: SessionRecord, turns: Iterable[TurnRecord]) -> None:
     """Write a new session with turns of its own."""
     insert_session(connection, session)

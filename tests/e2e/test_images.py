@@ -242,3 +242,42 @@ def test_an_image_that_the_endpoint_refuses_leaves_the_session_as_it_was(
     assert window.editor.result("cmt/session/get", {"sessionId": session}) == before
     assert window.editor.chat("after", sessionId=session)["stopReason"] == "end_turn"
     assert "base64" not in str(window.sim.requests[-1].body)
+
+
+def test_a_picture_is_taken_out_of_the_history_for_good(window: Shared, tmp_path: Path) -> None:
+    """The record tells the pictures of a turn; a removed one is sent no more, and no file holds it."""
+    editor, session = window.editor, window.editor.session()
+    names = [tmp_path / f"{size}.png" for size in (43, 47)]
+    for size, path in zip((43, 47), names, strict=True):
+        path.write_bytes(picture(size=(size, 30)))
+    editor.chat("Both?", sessionId=session, images=[{"path": str(path)} for path in names])
+    first, second = (image["data"] for image in sent_images(window))
+    editor.chat("And now?", sessionId=session)
+    turn = editor.turns(session)[0]
+    assert [(one["index"], one["width"], one["height"]) for one in turn["images"]] == [
+        (0, 43, 30),
+        (1, 47, 30),
+    ]
+    stored = {"sessionId": session, "turnId": turn["turnId"]}
+    seen = editor.result("cmt/image/inspect", {"stored": {**stored, "index": 1}})
+    assert (seen["width"], seen["format"], seen["thumbnail"][:22]) == (47, "png", "data:image/png;base64,")
+
+    changed = editor.result("cmt/image/remove", {**stored, "index": 0})
+    assert "without the picture" in changed["notices"][0]
+    assert [one["width"] for one in editor.turns(session)[0]["images"]] == [47]
+    editor.chat("And without?", sessionId=session)
+    body = json.dumps(window.sim.requests[-1].body)
+    assert (first in body, second in body, "was removed from the conversation" in body) == (False, True, True)
+    editor.result("cmt/image/remove", stored)
+    assert "images" not in editor.turns(session)[0]
+    error = editor.refused("cmt/image/remove", stored)
+    assert error["message"] == "The turn holds 0 images; get the session to see them."
+    files = b"".join(path.read_bytes() for path in editor.world.rglob("sessions.sqlite3*"))
+    assert files
+    assert not any(data.encode() in files for data in (first, second))
+
+
+def sent_images(window: Shared) -> list[dict[str, Any]]:
+    """The sources of all images in the newest request."""
+    content = window.sim.requests[-1].body["messages"][-1]["content"]
+    return [block["source"] for block in content if block["type"] == "image"]

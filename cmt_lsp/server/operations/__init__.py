@@ -32,6 +32,7 @@ METHODS = (
     "cmt/screenshot/take",
     "cmt/image/clipboard",
     "cmt/image/inspect",
+    "cmt/image/remove",
     "cmt/models",
     "cmt/auth/set",
     "cmt/auth/status",

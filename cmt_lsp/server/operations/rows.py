@@ -71,6 +71,7 @@ TABLE = (
     Row("cmt/screenshot/take", wire.ScreenshotParams, wire.HeldImage, screen.take),
     Row("cmt/image/clipboard", wire.ClipboardImageParams, wire.HeldImage, screen.clipboard),
     Row("cmt/image/inspect", wire.ImageInspectParams, wire.ImageInspection, images.inspect),
+    Row("cmt/image/remove", wire.ImageRemoveParams, wire.Session, images.remove),
     Row("cmt/models", wire.ModelsParams, wire.ModelsResult, models.models),
     Row("cmt/auth/set", wire.AuthSetParams, wire.Empty, auth.set_key),
     Row("cmt/auth/status", wire.Empty, wire.AuthStatusResult, auth.status),

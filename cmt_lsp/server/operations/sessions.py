@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import display_usd
+from cmt_lsp.api.vision.blocks import size_of_block
 from cmt_lsp.core.cache.switch import losing_nano
+from cmt_lsp.core.images import images_of
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.uris import folder
 from cmt_lsp.server.shapes.values import (
@@ -155,9 +157,20 @@ def _turn_shape(turn: TurnRecord) -> wire.TurnRecord:
         cost=cost_shape(turn.cost),
         timing=timing_shape(turn.timing),
         attachments=_attachments(turn) or None,
+        images=_images(turn) or None,
         thinking=_thinking(turn.answer) or None,
         notices=list(turn.notices) or None,
     )
+
+
+def _images(turn: TurnRecord) -> list[wire.TurnImage]:
+    images = []
+    for index, block in enumerate(images_of(turn)):
+        width, height = size_of_block(block) or (None, None)
+        weight = len(block["source"].get("data") or "") // 4 * 3
+        kind = block["source"].get("media_type", "image")
+        images.append(wire.TurnImage(index=index, media_type=kind, bytes=weight, width=width, height=height))
+    return images
 
 
 def _attachments(turn: TurnRecord) -> list[str]:

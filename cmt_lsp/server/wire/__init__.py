@@ -43,7 +43,14 @@ from cmt_lsp.server.wire.chat import (
     TurnResult,
 )
 from cmt_lsp.server.wire.compare import CompareAccepted, CompareChooseParams, CompareParams, CompareResult
-from cmt_lsp.server.wire.images import ImageForModel, ImageInspection, ImageInspectParams, SentImage
+from cmt_lsp.server.wire.images import (
+    ImageForModel,
+    ImageInspection,
+    ImageInspectParams,
+    ImageRemoveParams,
+    SentImage,
+    StoredImage,
+)
 from cmt_lsp.server.wire.money import (
     Budget,
     BudgetEffect,
@@ -113,6 +120,7 @@ from cmt_lsp.server.wire.sessions import (
     SessionListResult,
     SessionParams,
     SessionUpdateParams,
+    TurnImage,
     TurnRecord,
 )
 from cmt_lsp.server.wire.shape import Token, shape
@@ -185,6 +193,7 @@ __all__ = [
     "ImageForModel",
     "ImageInspectParams",
     "ImageInspection",
+    "ImageRemoveParams",
     "Model",
     "ModelPrice",
     "ModelSwitch",
@@ -222,6 +231,7 @@ __all__ = [
     "StatusText",
     "StatusUsage",
     "StatusWarmth",
+    "StoredImage",
     "StreamEnd",
     "StreamPrediction",
     "StreamRetry",
@@ -235,6 +245,7 @@ __all__ = [
     "Timing",
     "Token",
     "TurnAccepted",
+    "TurnImage",
     "TurnNotification",
     "TurnRecord",
     "TurnResult",

@@ -6,14 +6,35 @@ from cmt_lsp.server.wire.shape import shape
 
 
 @shape
+class StoredImage:
+    """A picture of a question that was asked: `index` counts the pictures of that turn from 0."""
+
+    session_id: str
+    turn_id: str
+    index: int
+
+
+@shape
+class ImageRemoveParams:
+    """Which picture to take out of a session's history for good; all of the turn's without `index`."""
+
+    session_id: str
+    turn_id: str
+    index: int | None = None
+
+
+@shape
 class ImageInspectParams:
-    """A picture by absolute path or `file:` URI, or as base64 or a `data:` URI; exactly one of the two.
+    """A picture by absolute path or `file:` URI, as base64 or a `data:` URI, by its handle, or out of a session's
+    history; exactly one of the four.
 
     `model` is the one it would be sent to; without it the default one.
     """
 
     path: str | None = None
     data: str | None = None
+    handle: str | None = None
+    stored: StoredImage | None = None
     name: str | None = None
     model: str | None = None
 

@@ -81,6 +81,17 @@ class SessionGetParams:
 
 
 @shape
+class TurnImage:
+    """A picture of a question, as it was sent: its size in pixels, where it can be told, and in bytes."""
+
+    index: int
+    media_type: str
+    bytes: int
+    width: int | None = None
+    height: int | None = None
+
+
+@shape
 class TurnRecord:
     """One settled turn of the history."""
 
@@ -96,6 +107,7 @@ class TurnRecord:
     timing: Timing
     cache: CacheVerdict | None = None
     attachments: list[str] | None = None
+    images: list[TurnImage] | None = None
     thinking: str | None = None
     notices: list[str] | None = None
 

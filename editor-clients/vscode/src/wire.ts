@@ -541,14 +541,26 @@ export interface ImageInspection {
 }
 
 /**
- * A picture by absolute path or `file:` URI, or as base64 or a `data:` URI; exactly one of
- * the two.
+ * A picture by absolute path or `file:` URI, as base64 or a `data:` URI, by its handle, or
+ * out of a session's history; exactly one of the four.
  */
 export interface ImageInspectParams {
   path?: string;
   data?: string;
+  handle?: string;
+  stored?: StoredImage;
   name?: string;
   model?: string;
+}
+
+/**
+ * Which picture to take out of a session's history for good; all of the turn's without
+ * `index`.
+ */
+export interface ImageRemoveParams {
+  sessionId: string;
+  turnId: string;
+  index?: number;
 }
 
 /**
@@ -561,6 +573,13 @@ export interface SentImage {
   height: number;
   bytes: number;
   changes: string[];
+}
+
+/** A picture of a question that was asked: `index` counts the pictures of that turn from 0. */
+export interface StoredImage {
+  sessionId: string;
+  turnId: string;
+  index: number;
 }
 
 /** One limit as it stands for the current turn, session, window, workspace, day or month. */
@@ -1194,6 +1213,18 @@ export interface SessionUpdateParams {
   unpin?: string[];
 }
 
+/**
+ * A picture of a question, as it was sent: its size in pixels, where it can be told, and in
+ * bytes.
+ */
+export interface TurnImage {
+  index: number;
+  mediaType: string;
+  bytes: number;
+  width?: number;
+  height?: number;
+}
+
 /** One settled turn of the history. */
 export interface TurnRecord {
   turnId: string;
@@ -1208,6 +1239,7 @@ export interface TurnRecord {
   timing: Timing;
   cache?: CacheVerdict;
   attachments?: string[];
+  images?: TurnImage[];
   thinking?: string;
   notices?: string[];
 }
@@ -1364,6 +1396,7 @@ export interface Methods {
   "cmt/screenshot/take": { params: ScreenshotParams; result: HeldImage };
   "cmt/image/clipboard": { params: ClipboardImageParams; result: HeldImage };
   "cmt/image/inspect": { params: ImageInspectParams; result: ImageInspection };
+  "cmt/image/remove": { params: ImageRemoveParams; result: Session };
   "cmt/models": { params: ModelsParams; result: ModelsResult };
   "cmt/auth/set": { params: AuthSetParams; result: Empty };
   "cmt/auth/status": { params: Empty; result: AuthStatusResult };

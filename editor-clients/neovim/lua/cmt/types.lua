@@ -543,12 +543,21 @@
 ---@field thumbnail? string
 ---@field notices? string[]
 
----A picture by absolute path or `file:` URI, or as base64 or a `data:` URI; exactly one of the two.
+---A picture by absolute path or `file:` URI, as base64 or a `data:` URI, by its handle, or out of a
+---session's history; exactly one of the four.
 ---@class (exact) cmt.wire.ImageInspectParams
 ---@field path? string
 ---@field data? string
+---@field handle? string
+---@field stored? cmt.wire.StoredImage
 ---@field name? string
 ---@field model? string
+
+---Which picture to take out of a session's history for good; all of the turn's without `index`.
+---@class (exact) cmt.wire.ImageRemoveParams
+---@field sessionId string
+---@field turnId string
+---@field index? integer
 
 ---The picture as it would leave for the chosen model; `changes` say what is done to it, in words.
 ---@class (exact) cmt.wire.SentImage
@@ -557,6 +566,12 @@
 ---@field height integer
 ---@field bytes integer
 ---@field changes string[]
+
+---A picture of a question that was asked: `index` counts the pictures of that turn from 0.
+---@class (exact) cmt.wire.StoredImage
+---@field sessionId string
+---@field turnId string
+---@field index integer
 
 ---One limit as it stands for the current turn, session, window, workspace, day or month.
 ---@class (exact) cmt.wire.Budget
@@ -1065,6 +1080,14 @@
 ---@field pin? cmt.wire.ContextItem[]
 ---@field unpin? string[]
 
+---A picture of a question, as it was sent: its size in pixels, where it can be told, and in bytes.
+---@class (exact) cmt.wire.TurnImage
+---@field index integer
+---@field mediaType string
+---@field bytes integer
+---@field width? integer
+---@field height? integer
+
 ---One settled turn of the history.
 ---@class (exact) cmt.wire.TurnRecord
 ---@field turnId string
@@ -1079,6 +1102,7 @@
 ---@field timing cmt.wire.Timing
 ---@field cache? cmt.wire.CacheVerdict
 ---@field attachments? string[]
+---@field images? cmt.wire.TurnImage[]
 ---@field thinking? string
 ---@field notices? string[]
 
@@ -1216,6 +1240,7 @@
 ---@field ["cmt/screenshot/take"] { params: cmt.wire.ScreenshotParams, result: cmt.wire.HeldImage }
 ---@field ["cmt/image/clipboard"] { params: cmt.wire.ClipboardImageParams, result: cmt.wire.HeldImage }
 ---@field ["cmt/image/inspect"] { params: cmt.wire.ImageInspectParams, result: cmt.wire.ImageInspection }
+---@field ["cmt/image/remove"] { params: cmt.wire.ImageRemoveParams, result: cmt.wire.Session }
 ---@field ["cmt/models"] { params: cmt.wire.ModelsParams, result: cmt.wire.ModelsResult }
 ---@field ["cmt/auth/set"] { params: cmt.wire.AuthSetParams, result: cmt.wire.Empty }
 ---@field ["cmt/auth/status"] { params: cmt.wire.Empty, result: cmt.wire.AuthStatusResult }
