@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cmt_lsp.api.cache_manager import CacheVerdict
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.records import TurnRecord
     from cmt_lsp.core.turn import TurnResult
+
+    Put: TypeAlias = Callable[[str], Awaitable[str | None]]
+    """Takes code; None once it is in its place, else why it is not, as a sentence's second half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,9 @@ class CodeOrigin:
 
     uri: str
     start_line: int
-    start_character: int
     end_line: int
     end_character: int
-    version: int | None = None
-    """Of the document when it was asked; 0 is a version."""
     language: str | None = None
-    text: str | None = None
-    """What stood there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,32 @@ class Link:
 
     title: str
     uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFigures:
+    """What a turn used and cost, and how it ended."""
+
+    model: str
+    stop_reason: str
+    usage: Usage
+    cost: Cost
+    cache: CacheVerdict
+    total_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurn:
+    """One question and its answer as they are shown."""
+
+    id: str
+    question: str
+    text: str
+    figures: TurnFigures
+    thinking: str = ""
+    notices: tuple[str, ...] = ()
+    title: str = ""
+    attached: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +79,27 @@ class ChatAnswer:
     """Why the editor's text was not changed, as a sentence; None where nothing was to be changed."""
     sent_from: str | None = None
     """The URI of the transcript that the question was typed in."""
+    put: Put | None = None
+    """Puts some code in the place that was asked about; None where there is no such place."""
 
     def turn(self, place: str | None = None) -> ChatTurn:
         """What of it is shown; `place` names the file of its origin."""
         result = self.result
-        attached = () if self.origin is None else (origin_link(self.origin, place or self.origin.uri),)
         return ChatTurn(
             id=result.turn_id,
             question=self.question,
             text=result.text,
-            model=result.model,
-            stop_reason=result.stop_reason,
-            usage=result.usage,
-            cost=result.cost,
-            cache=result.cache,
+            figures=figures_of(result),
             thinking=self.thinking,
             notices=(*result.notices, *([self.refused] if self.refused else [])),
             title=self.title,
-            attached=attached,
+            attached=() if self.origin is None else (origin_link(self.origin, place or self.origin.uri),),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ChatTurn:
-    """One question and its answer as they are shown."""
-
-    id: str
-    question: str
-    text: str
-    model: str
-    stop_reason: str
-    usage: Usage
-    cost: Cost
-    cache: CacheVerdict
-    thinking: str = ""
-    notices: tuple[str, ...] = ()
-    title: str = ""
-    attached: tuple[Link, ...] = ()
+def figures_of(turn: TurnResult | TurnRecord) -> TurnFigures:
+    """The figures of a turn, whether it just ended or was kept."""
+    return TurnFigures(turn.model, turn.stop_reason, turn.usage, turn.cost, turn.cache, turn.timing.total_ms)
 
 
 def origin_link(origin: CodeOrigin, place: str) -> Link:
@@ -110,11 +118,7 @@ def turn_of(record: TurnRecord) -> ChatTurn:
         id=record.id,
         question=record.prompt_text,
         text=record.text,
-        model=record.model,
-        stop_reason=record.stop_reason,
-        usage=record.usage,
-        cost=record.cost,
-        cache=record.cache,
+        figures=figures_of(record),
         thinking=thinking_of(record.answer),
         notices=record.notices,
         attached=tuple(Link(title) for title in attached_titles(record)),

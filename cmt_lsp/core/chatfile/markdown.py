@@ -45,12 +45,12 @@ def answer_part(session_id: str, turn: ChatTurn) -> str:
     """Heading, answer, thinking, notices and figures; the marks stand on lines that are there anyway."""
     text = shown(turn.text)
     salt = salt_for(session_id, turn.id, text)
-    trailer = [*thinking_lines(turn), *notice_lines(turn), f"*{figures_line(turn)}*"]
+    trailer = [*thinking_lines(turn), *notice_lines(turn), f"*{figures_line(turn.figures)}*"]
     if len(trailer) > 1:
         first, *rest = trailer[0].split("\n")
         trailer[0] = "\n".join([f"{first} {mark('after', session_id, turn.id, salt)}", *rest])
     trailer[-1] += f" {mark('end', session_id, turn.id, salt)}"
-    heading = f"{CLAUDE} · {one_line(turn.model)} {mark('answer', session_id, turn.id, salt)}"
+    heading = f"{CLAUDE} · {one_line(turn.figures.model)} {mark('answer', session_id, turn.id, salt)}"
     return "\n\n".join([heading, text, *trailer])
 
 
