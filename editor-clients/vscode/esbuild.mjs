@@ -12,6 +12,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const flags = new Set(process.argv.slice(2));
 const production = flags.has("--production");
 
+const MAPS = ["extension.js.map", "view.js.map", "view.css.map"];
+
 const shared = {
   absWorkingDir: here,
   bundle: true,
@@ -46,7 +48,7 @@ const view = {
 };
 
 async function main() {
-  if (production) await rm(join(here, "dist"), { recursive: true, force: true });
+  if (production) await Promise.all(MAPS.map((name) => rm(join(here, "dist", name), { force: true })));
   const builds = existsSync(join(here, "src/view/main.tsx")) ? [host, view] : [host];
   if (flags.has("--watch")) {
     for (const options of builds) await (await esbuild.context(options)).watch();

@@ -1,0 +1,40 @@
+// Runs the unit tests: each *.test.ts(x) below this folder is bundled as the extension is, and given to node --test.
+//
+//   npm test [-- part-of-a-name ...]
+
+import { spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "..", "..");
+const out = join(root, "dist", "test");
+const wanted = process.argv.slice(2);
+
+const tests = readdirSync(here, { recursive: true })
+  .filter((name) => /\.test\.tsx?$/.test(name))
+  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+
+rmSync(out, { recursive: true, force: true });
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: tests.map((name) => join(here, name)),
+  outdir: out,
+  outbase: here,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node20",
+  sourcemap: "inline",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  // The pure parts know nothing of VS Code; a test that imports it by mistake fails here.
+  external: ["esbuild"],
+  logLevel: "warning",
+});
+const files = readdirSync(out, { recursive: true }).filter((name) => name.endsWith(".test.mjs")).map((name) => join(out, name));
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit", cwd: root });
+process.exit(status ?? 1);
