@@ -93,7 +93,7 @@ def good_params(method: str, session: str) -> dict[str, Any]:
     """Params that the types accept."""
     given = {
         "text": "hi", "sessionId": session, "apiKey": "", "models": ["claude-haiku-5-5", "claude-sonnet-5-5"],
-        "compareId": "c", "model": "claude-haiku-5-5", "scope": "day", "limitUsd": None, "batchId": "b", "prompts": [],
+        "compareId": "c", "turnId": "t", "model": "claude-haiku-5-5", "scope": "day", "limitUsd": None, "batchId": "b", "prompts": [],
     }  # fmt: skip
     return {name: given[name] for name, (_, required) in fields_of(ROWS[method].params).items() if required}
 
@@ -245,6 +245,8 @@ def test_what_does_not_exist_is_said_by_kind(window: Shared) -> None:
         ("cmt/retry", "turnId"),
         ("cmt/session/fork", "turnId"),
         ("cmt/session/get", "fromTurn"),
+        ("cmt/session/get", "before"),
+        ("cmt/image/remove", "turnId"),
     ):
         error = editor.refused(method, {"sessionId": session, name: "nothing"})
         assert error["data"]["kind"] == "unknown_turn", (method, error)
