@@ -81,6 +81,7 @@ export const PANEL_CALLS = [
   "cmt/screenshot/take",
   "cmt/image/clipboard",
   "cmt/image/inspect",
+  "cmt/image/remove",
   "cmt/models",
   "cmt/auth/status",
   "cmt/doctor",
