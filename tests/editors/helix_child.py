@@ -1,0 +1,56 @@
+"""Helix on a screen, with the configuration of the guide."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+from desk import Desk, servers_below
+from guide import configuration
+from tui import Tui
+
+ESCAPE = "\x1b"
+
+
+class HelixChild(Tui):
+    """One `hx` with a file open; its log tells what it and the server say to each other."""
+
+    def __init__(self, helix: str, desk: Desk, file: str, columns: int = 100, rows: int = 30) -> None:
+        """Start it and wait until the server may be spoken to."""
+        for name in ("languages.toml", "config.toml"):
+            desk.config_file(f"helix/{name}", configuration("helix", f"helix {name}"))
+        self.log = desk.root / "helix.log"
+        super().__init__([helix, "-v", "--log", str(self.log), file], desk.env, desk.work, columns, rows)
+        self.shows(file)
+        self.logs('"method":"initialized"')
+
+    def logs(self, words: str, times: int = 1) -> None:
+        """Wait until the log holds the words this often."""
+        self.until(
+            lambda: self.log.exists() and self.log.read_text().count(words) >= times, f"logged: {words}"
+        )
+
+    def command(self, line: str) -> None:
+        """Type an Ex command and press Enter."""
+        self.type(f":{line}\r")
+
+    def escape(self) -> None:
+        """Leave a mode or a selection; the next key waits, or it would be an Alt key."""
+        self.type(ESCAPE)
+        self.shows("NOR")
+
+    def open(self, path: Path) -> None:
+        """Open a file."""
+        self.command(f"open {path}")
+        self.shows(f" NOR   {path.name} ")
+
+    @property
+    def servers(self) -> list[psutil.Process]:
+        """The servers that it has started."""
+        return servers_below(self.process.pid)
+
+    @property
+    def status(self) -> str:
+        """The bottom line."""
+        return re.sub(r"\s+", " ", self.lines[-1]).strip()
