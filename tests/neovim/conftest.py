@@ -1,4 +1,4 @@
-"""Neovim with a screen, the real server and a simulator for each test."""
+"""Neovim with a screen, the real server and a simulator: one of each for a module, tidied up after each test."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "server")]
 
 from nvim_child import KEY, NvimChild, Start  # noqa: E402
+from shared_nvim import SharedNvim  # noqa: E402
 
 from cmt_lsp.simulator import Simulator, simulator_in_thread  # noqa: E402
 
 SERVER = f"{{ {sys.executable!r}, '-P', '-m', 'cmt_lsp', '--stdio' }}"
+CODE = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
 
 
 @pytest.fixture(scope="session")
@@ -32,57 +34,101 @@ def nvim_path() -> str:
     return found
 
 
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    """The endpoint."""
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Simulator]:
+    """The module's endpoint."""
     with simulator_in_thread() as running:
         yield running
 
 
 @pytest.fixture
+def sim(endpoint: Simulator) -> Simulator:
+    """The endpoint, with nothing scripted or recorded yet."""
+    endpoint.forget()
+    return endpoint
+
+
+def workspace(home: Path) -> Path:
+    """A home with one file in its folder `work`."""
+    (home / "work").mkdir(exist_ok=True)
+    (home / "work" / "main.py").write_text(CODE)
+    return home
+
+
+@pytest.fixture
 def world(tmp_path: Path) -> Path:
     """A workspace with one file, and the only home that Neovim and the server see."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "main.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
-    return tmp_path
+    return workspace(tmp_path)
+
+
+def begin(
+    nvim_path: str,
+    home: Path,
+    base_url: str,
+    *,
+    setup: str = "",
+    key: str = KEY,
+    env: dict[str, str] | None = None,
+    **options: Any,
+) -> NvimChild:
+    """Start Neovim; `setup` is Lua that runs before anything of the plugin does."""
+    places = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA", "STATE")}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "ANTHROPIC_API_KEY": key,
+        "ANTHROPIC_BASE_URL": base_url,
+        "CMT_STATE_DIR": str(home / "state"),
+        **places,
+        **(env or {}),
+    }
+    nvim = NvimChild(nvim_path, variables, home / "work", **options)
+    nvim.lua(f"vim.lsp.config('cmt_lsp', {{ cmd = {SERVER} }})")
+    if setup:
+        nvim.lua(setup)
+    return nvim
 
 
 @pytest.fixture
 def start(nvim_path: str, sim: Simulator, world: Path) -> Iterator[Start]:
-    """Start Neovim; every one of them has gone at the end."""
+    """Start a Neovim of the test's own; every one of them has gone at the end."""
     with ExitStack() as stack:
 
-        def begin(
-            *, setup: str = "", key: str = KEY, base_url: str = sim.base_url, **options: Any
-        ) -> NvimChild:
-            env = {
-                "PATH": os.environ["PATH"],
-                "HOME": str(world),
-                "LANG": "C.UTF-8",
-                "TERM": "xterm-256color",
-                "ANTHROPIC_API_KEY": key,
-                "ANTHROPIC_BASE_URL": base_url,
-                "CMT_STATE_DIR": str(world / "state"),
-                **{
-                    f"XDG_{name}_HOME": str(world / name.lower())
-                    for name in ("CONFIG", "CACHE", "DATA", "STATE")
-                },
-                **options.pop("env", {}),
-            }
-            nvim = NvimChild(nvim_path, env, world / "work", **options)
+        def begin_own(*, base_url: str = sim.base_url, home: Path = world, **options: Any) -> NvimChild:
+            nvim = begin(nvim_path, workspace(home), base_url, **options)
             stack.callback(nvim.end)
-            nvim.lua(f"vim.lsp.config('cmt_lsp', {{ cmd = {SERVER} }})")
-            if setup:
-                nvim.lua(setup)
             return nvim
 
-        yield begin
+        yield begin_own
 
 
 @pytest.fixture
-def nvim(start: Start) -> NvimChild:
-    """A Neovim with main.py open."""
-    begun = start()
-    begun.command("edit main.py")
-    return begun
+def own_nvim(start: Start) -> NvimChild:
+    """A Neovim of the test's own, with main.py open."""
+    nvim = start()
+    nvim.command("edit main.py")
+    return nvim
+
+
+@pytest.fixture(scope="module")
+def shared(
+    nvim_path: str, endpoint: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedNvim]:
+    """The module's Neovim with its server: a start costs a second of processor time."""
+    holder = SharedNvim(
+        lambda: begin(nvim_path, workspace(tmp_path_factory.mktemp("world")), endpoint.base_url)
+    )
+    yield holder
+    holder.end()
+
+
+@pytest.fixture
+def nvim(shared: SharedNvim, sim: Simulator) -> Iterator[NvimChild]:
+    """The module's Neovim with main.py open and no chat; nothing of an earlier test is left in it."""
+    ready = shared.take()
+    workspace(ready.folder.parent)
+    ready.command("edit! main.py")
+    yield ready
+    shared.give_back()

@@ -39,6 +39,7 @@ class NvimChild:
             env=env,
             cwd=cwd,
         )
+        self.folder = cwd
         self.screen = Screen(columns, rows)
         self._ids = itertools.count(1)
         self._open: dict[int, Future[Any]] = {}

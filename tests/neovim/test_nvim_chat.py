@@ -153,7 +153,7 @@ def test_an_answer_that_broke_off_is_never_shown_as_complete(
     nvim.command("Cmt ask count")
     nvim.screen.wait_for("word3", mark)
     nvim.command("Cmt ask and now")
-    nvim.screen.wait_for("Whole again.", "today $")
+    nvim.screen.wait_for("Whole again.", "today ")
 
 
 def test_silence_is_shown(nvim: NvimChild, sim: Simulator) -> None:
@@ -164,14 +164,14 @@ def test_silence_is_shown(nvim: NvimChild, sim: Simulator) -> None:
     nvim.screen.wait_for("word3")
     nvim.screen.wait_for("silent for 6 s")
     sim.release()
-    nvim.screen.wait_for("word39", "today $")
+    nvim.screen.wait_for("word39", "today ")
 
 
 def test_hunks_of_a_diff_are_taken_one_by_one(nvim: NvimChild, sim: Simulator) -> None:
     """`do` takes the one under the cursor; `q` leaves the rest as it was."""
     sim.reply_with("```python\ndef one():\n    return 11\n\n\ndef two():\n    return 22\n```")
     nvim.command("1,6Cmt ask larger")
-    nvim.screen.wait_for("return 22", "today $")
+    nvim.screen.wait_for("return 22", "today ")
     nvim.command("wincmd l")
     nvim.command("wincmd k")
     nvim.call("nvim_win_set_cursor", 0, [nvim.lua("return vim.fn.search('return 22')"), 0])
@@ -199,7 +199,7 @@ def test_a_diff_finds_code_that_has_moved(nvim: NvimChild, sim: Simulator) -> No
     """Lines came above it since it was asked about."""
     sim.reply_with("```python\ndef two():\n    return 22\n```")
     nvim.command("5,6Cmt ask larger")
-    nvim.screen.wait_for("return 22", "today $")
+    nvim.screen.wait_for("return 22", "today ")
     nvim.call("nvim_buf_set_lines", 0, 0, 0, True, ["import os", ""])
     nvim.command("wincmd l")
     nvim.command("wincmd k")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from nvim_child import NvimChild, Start
@@ -11,7 +11,7 @@ from cmt_lsp.simulator import Fault, Simulator
 
 COLLECT = """
 seen = {}
-vim.api.nvim_create_autocmd('User', { pattern = 'Cmt*', callback = function(event)
+vim.api.nvim_create_autocmd('User', { group = vim.api.nvim_create_augroup('test', {}), pattern = 'Cmt*', callback = function(event)
   table.insert(seen, { event.match, event.data })
 end })
 """
@@ -56,52 +56,60 @@ def test_events_carry_data(nvim: NvimChild, sim: Simulator) -> None:
     assert seen[4][1]["error"]["data"]["kind"] == "invalid_request"
 
 
-def test_a_budget_asks_before_more_is_spent(nvim: NvimChild, sim: Simulator) -> None:
+@pytest.fixture
+def limited(nvim: NvimChild) -> Iterator[NvimChild]:
+    """The day's limit is taken off again."""
+    yield nvim
+    nvim.command("Cmt budget day off")
+    nvim.screen.wait_for("limit of the day is gone")
+
+
+def test_a_budget_asks_before_more_is_spent(limited: NvimChild, sim: Simulator) -> None:
     """Through the person's own vim.ui.select where there is one; no keeps the question in the prompt."""
-    nvim.lua(
+    limited.lua(
         "asked = nil; vim.ui.select = function(items, opts, choose) asked = { items, opts.prompt }; answer = choose end"
     )
-    nvim.command("Cmt budget day 0.000001")
-    nvim.screen.wait_for("Limit")
-    nvim.command("Cmt ask too dear")
-    nvim.wait("asked ~= nil")
+    limited.command("Cmt budget day 0.000001")
+    limited.screen.wait_for("Limit")
+    limited.command("Cmt ask too dear")
+    limited.wait("asked ~= nil")
     assert sim.requests == []
-    nvim.lua("answer(nil)")
-    nvim.wait("vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://prompt/1'), 0, -1, true)[1] == 'too dear'")
-    nvim.lua("asked = nil")
-    nvim.command("wincmd l")
-    nvim.keys("<Esc><C-w>j<CR>")
-    nvim.wait("asked ~= nil")
+    limited.lua("answer(nil)")
+    limited.wait("vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://prompt/1'), 0, -1, true)[1] == 'too dear'")
+    limited.lua("asked = nil")
+    limited.command("wincmd l")
+    limited.keys("<Esc><C-w>j<CR>")
+    limited.wait("asked ~= nil")
     sim.reply_with("Worth it.")
-    nvim.lua("answer(asked[1][2])")
-    nvim.screen.wait_for("Worth it.", "out ")
+    limited.lua("answer(asked[1][2])")
+    limited.screen.wait_for("Worth it.", "out ")
     assert len(sim.requests) == 1
 
 
-def test_a_retry_over_a_budget_is_retried_after_a_yes(nvim: NvimChild, sim: Simulator) -> None:
+def test_a_retry_over_a_budget_is_retried_after_a_yes(limited: NvimChild, sim: Simulator) -> None:
     """Not asked as a further question: the old answer leaves the history."""
     sim.reply_with("First try.", "Second try.")
-    nvim.command("Cmt ask once")
-    nvim.screen.wait_for("First try.", "today $")
-    nvim.command("Cmt budget day 0.000001")
-    nvim.screen.wait_for("Limit")
-    nvim.command("Cmt retry")
-    nvim.screen.wait_for("Do not send", "Send this one all the same")
-    assert not nvim.blocked()
-    nvim.keys("2<CR>")
-    nvim.screen.wait_for("Second try.")
-    nvim.wait("#require('cmt.turn').running() == 0")
-    assert nvim.wait("require('cmt').status().session.turns") == 1
+    limited.command("Cmt ask once")
+    limited.screen.wait_for("First try.", "today ")
+    limited.command("Cmt budget day 0.000001")
+    limited.screen.wait_for("Limit")
+    limited.command("Cmt retry")
+    limited.screen.wait_for("Do not send", "Send this one all the same")
+    assert not limited.blocked()
+    limited.keys("2<CR>")
+    limited.screen.wait_for("Second try.")
+    limited.wait("#require('cmt.turn').running() == 0")
+    assert limited.wait("require('cmt').status().session.turns") == 1
 
 
 def test_costs_at_three_scopes(nvim: NvimChild) -> None:
     """Turn, session and today in one float; one scope in detail."""
     nvim.command("Cmt ask one")
-    nvim.screen.wait_for("out ", "today $")
+    nvim.screen.wait_for("out ", "today ")
     nvim.command("Cmt cost")
     nvim.screen.wait_for("turn      $0.0", "session   $0.0", "today     $0.0")
     nvim.keys("q")
-    nvim.command("Cmt cost today")
+    nvim.command("Cmt cost session")
     nvim.screen.wait_for("cache saved", "requests      1")
 
 
@@ -125,11 +133,11 @@ def test_preview_shows_what_would_be_sent_and_sends_nothing(nvim: NvimChild, sim
     assert sim.requests == []
 
 
-def test_a_picture_is_told_with_size_tokens_and_price(nvim: NvimChild, sim: Simulator, world: Path) -> None:
+def test_a_picture_is_told_with_size_tokens_and_price(nvim: NvimChild, sim: Simulator) -> None:
     """Before it is sent, and it travels by its path."""
     from PIL import Image
 
-    Image.new("RGB", (200, 100), "red").save(world / "work" / "red.png")
+    Image.new("RGB", (200, 100), "red").save(nvim.folder / "red.png")
     nvim.command("Cmt image red.png")
     nvim.screen.wait_for("red.png", "200 x 100", "tokens")
     assert sim.requests == []

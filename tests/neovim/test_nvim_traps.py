@@ -78,13 +78,13 @@ def test_stop_before_the_server_has_a_turn(nvim: NvimChild, sim: Simulator) -> N
     nvim.screen.wait(lambda text: "[stopped " in text or "[partial" in text)
 
 
-def test_stop_while_the_server_still_starts(nvim: NvimChild, sim: Simulator) -> None:
+def test_stop_while_the_server_still_starts(own_nvim: NvimChild, sim: Simulator) -> None:
     """The very first question, before there is a session: nothing is sent."""
-    nvim.lua("vim.cmd('Cmt ask too early'); vim.cmd('Cmt stop')")
-    nvim.screen.wait_for("[stopped before anything was sent]")
-    nvim.wait("require('cmt.chat').all()[1].session ~= nil")
+    own_nvim.lua("vim.cmd('Cmt ask too early'); vim.cmd('Cmt stop')")
+    own_nvim.screen.wait_for("[stopped before anything was sent]")
+    own_nvim.wait("require('cmt.chat').all()[1].session ~= nil")
     assert sim.requests == []
-    assert nvim.lua("return vim.fn.getbufline('cmt://prompt/1', 1)") == ["too early"]
+    assert own_nvim.lua("return vim.fn.getbufline('cmt://prompt/1', 1)") == ["too early"]
 
 
 def test_stop_when_nothing_runs_says_so(nvim: NvimChild) -> None:
@@ -97,43 +97,43 @@ def test_stop_when_nothing_runs_says_so(nvim: NvimChild) -> None:
     assert not log.exists() or "ERROR" not in log.read_text()
 
 
-def test_server_killed_in_the_middle_of_an_answer(nvim: NvimChild, sim: Simulator) -> None:
+def test_server_killed_in_the_middle_of_an_answer(own_nvim: NvimChild, sim: Simulator) -> None:
     """A message, the transcript intact and marked, and one command starts it again."""
     sim.reply_with(SLOW)
     sim.fail_next(Fault.stall(after_events=12))
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3")
-    for process in nvim.children():
+    own_nvim.command("Cmt ask count")
+    own_nvim.screen.wait_for("word3")
+    for process in own_nvim.children():
         os.kill(process, signal.SIGKILL)
-    nvim.screen.wait_for("cmt-lsp has ended", ":Cmt restart", "word3", "[failed:")
+    own_nvim.screen.wait_for("cmt-lsp has ended", ":Cmt restart", "word3", "[failed:")
     sim.reply_with("Back again.")
-    nvim.command("Cmt restart")
-    nvim.wait("require('cmt').status().running")
-    nvim.command("Cmt ask are you there")
-    nvim.screen.wait_for("Back again.")
+    own_nvim.command("Cmt restart")
+    own_nvim.wait("require('cmt').status().running")
+    own_nvim.command("Cmt ask are you there")
+    own_nvim.screen.wait_for("Back again.")
 
 
-def test_leaving_in_the_middle_of_an_answer_leaves_no_process(nvim: NvimChild, sim: Simulator) -> None:
+def test_leaving_in_the_middle_of_an_answer_leaves_no_process(own_nvim: NvimChild, sim: Simulator) -> None:
     """`:qa!` ends the server with the editor, and with it the request that costs money."""
     sim.reply_with(SLOW)
     sim.fail_next(Fault.stall(after_events=12))
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3")
-    processes = nvim.children()
+    own_nvim.command("Cmt ask count")
+    own_nvim.screen.wait_for("word3")
+    processes = own_nvim.children()
     assert processes
-    nvim.quit()
+    own_nvim.quit()
     assert all(map(is_gone, processes))
     sim.wait_closed(0)
 
 
-def test_a_killed_editor_leaves_no_process(nvim: NvimChild, sim: Simulator) -> None:
+def test_a_killed_editor_leaves_no_process(own_nvim: NvimChild, sim: Simulator) -> None:
     """The server notices that its pipe is closed."""
     sim.reply_with(SLOW)
     sim.fail_next(Fault.stall(after_events=12))
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3")
-    processes = nvim.children()
-    nvim.process.kill()
+    own_nvim.command("Cmt ask count")
+    own_nvim.screen.wait_for("word3")
+    processes = own_nvim.children()
+    own_nvim.process.kill()
     wait_gone(processes)
     sim.wait_closed(0)
 
@@ -143,10 +143,10 @@ def test_pieces_of_an_answer_disturb_no_listener_of_progress(nvim: NvimChild, si
     pieces = tuple(f"{n} " for n in range(1000))
     sim.reply_with(Answer(chunks=pieces, chunk_delay=0.001))
     nvim.lua(
-        "heard = 0; vim.api.nvim_create_autocmd('LspProgress', { callback = function() heard = heard + 1 end })"
+        "heard = 0; vim.api.nvim_create_autocmd('LspProgress', { group = vim.api.nvim_create_augroup('test', {}), callback = function() heard = heard + 1 end })"
     )
     nvim.command("Cmt ask many")
-    nvim.screen.wait_for("999", "today $")
+    nvim.screen.wait_for("999", "today ")
     assert nvim.lua("return heard") == 0
     assert "".join(pieces) in nvim.lua(f"return {TRANSCRIPT}")
 

@@ -30,7 +30,7 @@ def test_the_view_follows_a_long_answer(nvim: NvimChild, sim: Simulator) -> None
     """Many lines: the end is on the screen, right above the prompt."""
     sim.reply_with(LINES)
     nvim.command("Cmt ask go")
-    nvim.screen.wait_for("line 59", "today $")
+    nvim.screen.wait_for("line 59", "today ")
     assert "line 48" in nvim.screen.text
 
 
@@ -38,7 +38,7 @@ def test_the_view_follows_one_paragraph_longer_than_the_window(nvim: NvimChild, 
     """A single line of the buffer; Neovim counts it as one that is not wholly visible."""
     sim.reply_with(PARAGRAPH)
     nvim.command("Cmt ask go")
-    nvim.screen.wait_for("word899", "today $")
+    nvim.screen.wait_for("word899", "today ")
 
 
 def test_a_view_that_was_scrolled_away_stays(nvim: NvimChild, sim: Simulator) -> None:
@@ -53,7 +53,7 @@ def test_a_view_that_was_scrolled_away_stays(nvim: NvimChild, sim: Simulator) ->
     nvim.screen.wait_for("## You")
     nvim.command("wincmd h")
     sim.release()
-    nvim.screen.wait_for("today $")
+    nvim.screen.wait_for("today ")
     assert "## You" in nvim.screen.text
     assert nvim.lua(f"return vim.api.nvim_win_get_cursor({CHAT})") == [1, 0]
     nvim.command("Cmt ask again")
@@ -70,7 +70,7 @@ def test_the_persons_own_cursor_does_not_move(nvim: NvimChild, sim: Simulator) -
     nvim.command("wincmd k")
     nvim.call("nvim_win_set_cursor", 0, [3, 1])
     sim.release()
-    nvim.screen.wait_for("today $")
+    nvim.screen.wait_for("today ")
     assert nvim.call("nvim_win_get_cursor", 0) == [3, 1]
 
 
@@ -113,7 +113,7 @@ def test_a_long_transcript_streams_without_standing_still(
         Answer(chunks=("```lua\n", *(f"local x{n} = [[ {n}\n" for n in range(400))), chunk_delay=0.015),
     )
     nvim.command("Cmt ask warm")
-    nvim.screen.wait_for("today $")
+    nvim.screen.wait_for("today ")
     nvim.lua(FILLER)
     before = processor_seconds(nvim.process.pid)
     seen = len(nvim.screen.flushes)
@@ -136,7 +136,7 @@ def test_keys_are_answered_while_pieces_come_without_delay(
     sim.reply_with("warm", Answer(chunks=tuple(f"w{n} " for n in range(5000))))
     nvim.command("Cmt")
     nvim.keys("iwarm<C-s>")
-    nvim.screen.wait_for("today $")
+    nvim.screen.wait_for("today ")
     begun = time.monotonic()
     nvim.keys("go<C-s>")
     waits, pause = [], threading.Event()
