@@ -66,8 +66,12 @@ export class Browser {
   }
 }
 
-/** Whether an address leads off this machine. */
+/**
+ * Whether an address leads off this machine. Files of an extension have addresses of a host that does not exist: the
+ * workbench's service worker answers them.
+ */
 export function isForeign(address: string): boolean {
-  const url = new URL(address);
-  return !["data:", "blob:", "about:", "chrome:"].includes(url.protocol) && url.hostname !== "127.0.0.1";
+  const { protocol, hostname } = new URL(address);
+  const local = hostname === "127.0.0.1" || hostname.endsWith(".vscode-resource.vscode-cdn.net");
+  return !["data:", "blob:", "about:", "chrome:"].includes(protocol) && !local;
 }

@@ -103,13 +103,14 @@ export class CodeServer {
   }
 }
 
-async function prepare(root: string, options: Options): Promise<void> {
-  await writeSettings(join(root, "ud", "User"), {
+/** Settings and the workspace below `root`; `data` is where the workbench keeps its own. */
+export async function prepare(root: string, options: Options, data = join(root, "ud")): Promise<void> {
+  await writeSettings(join(data, "User"), {
     ...QUIET,
     "security.workspace.trust.enabled": options.trust ?? false,
     ...options.settings,
   });
-  await writeSettings(join(root, "ud", "Machine"), options.machine ?? {});
+  await writeSettings(join(data, "Machine"), options.machine ?? {});
   for (const [path, text] of Object.entries(options.files ?? {})) {
     const whole = join(root, "work", path);
     await mkdir(join(whole, ".."), { recursive: true });
@@ -123,7 +124,7 @@ async function writeSettings(folder: string, settings: Record<string, unknown>):
 }
 
 /** Nothing of the person's own: a home, a state and settings in the folder of the run, no gallery. */
-function environment(root: string, added: Record<string, string | undefined>): NodeJS.ProcessEnv {
+export function environment(root: string, added: Record<string, string | undefined>): NodeJS.ProcessEnv {
   const xdg = Object.fromEntries(["CONFIG", "CACHE", "DATA", "STATE"].map((n) => [`XDG_${n}_HOME`, join(root, n.toLowerCase())]));
   return {
     PATH: process.env.PATH,
