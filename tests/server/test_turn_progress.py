@@ -31,7 +31,7 @@ class Lines:
         self.lines: list[str] = []
         self.ends: list[str] = []
 
-    def report(self, message: str) -> None:
+    def report(self, message: str, percentage: int | None = None) -> None:
         self.lines.append(message)
 
     def end(self, message: str) -> None:
@@ -61,7 +61,7 @@ async def test_waiting_is_shown_in_words_and_text_as_tokens() -> None:
     progress.event(Waiting("warming_up", 0.0))
     assert await lines.next() == "warming up, 0 s"
     progress.event(AnswerText("x" * 400))
-    assert (await lines.next()).startswith("100 tokens, ")
+    assert (await lines.next()).startswith("100 tok, ")
     progress.finish(RESULT)
 
 

@@ -70,10 +70,14 @@ def replacement(answer: str, stop_reason: str, old: str, document: str) -> NewTe
     found = _chosen(code_blocks(answer))
     if isinstance(found, Unusable):
         return found
+    return NewText(fitted(found.text, old, document))
+
+
+def fitted(code: str, old: str, document: str) -> str:
+    """Code as it takes the place of `old`: indented alike, with as many final line ends, each as in the document."""
     plain = _unix(old)
-    body = "".join(_unix(line) for line in found.lines).rstrip("\n")
-    text = indented_like(body, plain) + "\n" * _final_ends(plain)
-    return NewText(text.replace("\n", line_end(old, document)))
+    text = indented_like(_unix(code).rstrip("\n"), plain) + "\n" * _final_ends(plain)
+    return text.replace("\n", line_end(old, document))
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:

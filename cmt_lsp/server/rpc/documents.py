@@ -21,7 +21,7 @@ from pygls.workspace import PositionCodec, ServerTextPosition, TextDocument, Wor
 from cmt_lsp.core.prompts.drift import Change, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,11 @@ class OpenDocument(TextDocument):
         self.revision = next(self._revisions)
         """Which state this is; unlike the version it is our own, and another one after each change."""
         self._changes: deque[tuple[int, Change]] = deque(maxlen=CHANGES_KEPT)
+        self._waiting: list[Callable[[], object]] = []
+
+    def when_changed(self, callback: Callable[[], object]) -> None:
+        """Call once at the next change; never, where the document is closed before that."""
+        self._waiting.append(callback)
 
     def changes_since(self, revision: int) -> list[Change] | None:
         """What was changed since an earlier state, in order; None where that is not remembered."""
@@ -111,6 +116,9 @@ class OpenDocument(TextDocument):
     def _note(self, change: Change) -> None:
         self._changes.append((self.revision, change))
         self.revision = next(self._revisions)
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()
 
 
 class OpenDocuments(Workspace):

@@ -24,9 +24,10 @@ class ProgressLine:
     that question delays nothing. It is not offered to an editor that reads the stream.
     """
 
-    def __init__(self, caller: Caller, cancel: Callable[[], None]) -> None:
+    def __init__(self, caller: Caller, cancel: Callable[[], None], title: str = TITLE) -> None:
         """`cancel` is called when the person cancels the progress."""
         self._caller = caller
+        self._title = title
         self._cancel = cancel
         self._progress: TurnProgress | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -36,7 +37,7 @@ class ProgressLine:
         """Open it, or ask whether it may be opened."""
         caller = self._caller
         if caller.work_done_token is not None:
-            self._show(caller.peer.adopt_progress(caller.work_done_token, TITLE, cancellable=True))
+            self._show(caller.peer.adopt_progress(caller.work_done_token, self._title, cancellable=True))
         elif caller.partial_result_token is None:
             self._asking = asyncio.get_running_loop().create_task(self._offer())
 
@@ -58,7 +59,7 @@ class ProgressLine:
             self._progress.close(line)
 
     async def _offer(self) -> None:
-        work = await self._caller.peer.create_progress(TITLE, cancellable=True)
+        work = await self._caller.peer.create_progress(self._title, cancellable=True)
         if work is not None:
             self._show(work)
 

@@ -1,6 +1,7 @@
 """A turn as work-done progress, for editors that show nothing else.
 
-One short line, at most four times a second: what is happening, tokens so far, time, and at the end the price.
+One short line, at most four times a second: what is happening, tokens so far, time and price. Beside it goes a
+percentage, since one editor shows nothing but that.
 """
 
 from __future__ import annotations
@@ -8,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from cmt_lsp.api.usage import Usage
+    from cmt_lsp.core.money.prediction import Prediction
     from cmt_lsp.core.turn import TurnEvent, TurnResult
 
 REPORT_SECONDS = 0.25
@@ -28,7 +33,7 @@ PHASES = {
 class WorkDone(Protocol):
     """An open work-done progress."""
 
-    def report(self, message: str) -> None: ...
+    def report(self, message: str, percentage: int | None = None) -> None: ...
 
     def end(self, message: str) -> None: ...
 
@@ -44,16 +49,23 @@ class TurnProgress:
         self._phase = PHASES["sending"]
         self._retry_at: float | None = None
         self._last_line = ""
+        self._prediction: Prediction | None = None
+        self._usage: Usage | None = None
+        self._percentage = 0
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(REPORT_SECONDS, self._tick)
         self._ended = False
 
     def event(self, event: TurnEvent) -> None:
         """Take in one event of the turn; the next tick shows it."""
-        from cmt_lsp.core.turn import AnswerText, Retry, Waiting
+        from cmt_lsp.core.turn import AnswerText, Predicted, Retry, UsageKnown, Waiting
 
         self._retry_at = None
         match event:
+            case Predicted(prediction):
+                self._prediction = prediction
+            case UsageKnown(usage):
+                self._usage = usage
             case AnswerText(text):
                 self._characters += len(text)
                 self._phase = ""
@@ -81,14 +93,37 @@ class TurnProgress:
         line = self._line(time.monotonic())
         if line != self._last_line:
             self._last_line = line
-            self._work.report(line)
+            self._work.report(line, self._advance())
         self._timer = self._loop.call_later(REPORT_SECONDS, self._tick)
 
     def _line(self, now: float) -> str:
         if self._retry_at is not None:
             return f"{self._phase} in {max(1, math.ceil(self._retry_at - now))} s"
-        shown = self._phase or f"{self._characters // CHARACTERS_PER_TOKEN} tokens"
-        return f"{shown}, {int(now - self._started)} s"
+        if self._phase:
+            return f"{self._phase}, {int(now - self._started)} s"
+        parts = [f"{self._tokens} tok", f"{now - self._started:.1f} s", self._price()]
+        return ", ".join(part for part in parts if part)
+
+    @property
+    def _tokens(self) -> int:
+        return self._characters // CHARACTERS_PER_TOKEN
+
+    def _advance(self) -> int:
+        """How much of the longest likely answer is there; never back, and never all of it before the end."""
+        expected = self._prediction.output_p90 if self._prediction else 0
+        if expected:
+            self._percentage = max(self._percentage, min(95, 100 * self._tokens // expected))
+        return self._percentage
+
+    def _price(self) -> str:
+        """Of the tokens so far; nothing before the endpoint told what the prompt used, or where there is no price."""
+        from cmt_lsp.api.models import cost_of
+
+        if self._usage is None or self._prediction is None:
+            return ""
+        so_far = replace(self._usage, output_tokens=max(self._usage.output_tokens, self._tokens))
+        cost = cost_of(self._prediction.model, so_far, datetime.now(UTC))
+        return "" if cost.nano_usd is None else cost.display
 
 
 def summary(result: TurnResult) -> str:

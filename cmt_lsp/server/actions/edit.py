@@ -1,0 +1,109 @@
+"""Edits: a new text for a place, as one change that the editor can undo as one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from cmt_lsp.core.prompts.drift import Stretch
+from cmt_lsp.server.actions.place import now_at, range_of
+from cmt_lsp.server.rpc.messages import RpcError
+
+if TYPE_CHECKING:
+    from cmt_lsp.server.actions.place import Place
+    from cmt_lsp.server.rpc.documents import OpenDocument, OpenDocuments
+    from cmt_lsp.server.rpc.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+APPLY_SECONDS = 60.0
+"""For an editor that asks the person before it changes a text."""
+ECHO_SECONDS = 2.0
+"""For the editor to tell of the change it made; one of them waits half a second for a pause in the typing."""
+_ANNOTATION = "cmt"
+
+
+class Editing:
+    """Applies edits one after the other, each to the text as the editor last told it."""
+
+    def __init__(self, documents: OpenDocuments) -> None:
+        self._documents = documents
+        self._one_at_a_time = asyncio.Lock()
+
+    async def apply(self, peer: Peer, place: Place, new_text: str, label: str, described: str) -> str | None:
+        """Have the editor replace a place; None once it said that it did, else why not, as a sentence's second half."""
+        if not _can_apply(peer):
+            return "this editor does not let a server change its text"
+        async with self._one_at_a_time:
+            document = self._documents.opened(place.uri)
+            if document is None:
+                return "its file was closed meanwhile"
+            stretch = now_at(place, document)
+            if stretch is None:
+                return "the text was changed meanwhile"
+            edit = _workspace_edit(
+                peer, document, _with_line_end(document, stretch, new_text), new_text, label, described
+            )
+            return await self._ask(peer, document, types.ApplyWorkspaceEditParams(edit, label))
+
+    async def _ask(
+        self, peer: Peer, document: OpenDocument, params: types.ApplyWorkspaceEditParams
+    ) -> str | None:
+        """Nothing of the text may be decided again before the editor has told of this change."""
+        echo = asyncio.Event()
+        document.when_changed(echo.set)
+        try:
+            answer = await peer.request(types.WORKSPACE_APPLY_EDIT, params, APPLY_SECONDS)
+        except TimeoutError:
+            return f"the editor did not say within {APPLY_SECONDS:.0f} s whether it made the change"
+        except RpcError as error:
+            logger.info("The editor refused an edit with error %s", error.code)
+            return f"the editor refused it ({error.message.rstrip('.')[:200]})"
+        if not getattr(answer, "applied", False):
+            told = getattr(answer, "failure_reason", None) or "without a reason"
+            return f"the editor refused it ({str(told).rstrip('.')[:200]})"
+        with suppress(TimeoutError):  # an editor that never tells of it must not hold up the next edit
+            async with asyncio.timeout(ECHO_SECONDS):
+                await echo.wait()
+        return None
+
+
+def _can_apply(peer: Peer) -> bool:
+    workspace = peer.capabilities.workspace
+    return workspace is not None and workspace.apply_edit is True
+
+
+def _with_line_end(document: OpenDocument, stretch: Stretch, new_text: str) -> Stretch:
+    """Whole lines that are to vanish go with their line end, so that no empty line stays."""
+    source = document.source
+    at_start = stretch.start == 0 or source[stretch.start - 1] in "\r\n"
+    if new_text or not at_start or source[stretch.end : stretch.end + 1] not in ("\r", "\n"):
+        return stretch
+    length = 2 if source.startswith("\r\n", stretch.end) else 1
+    return Stretch(stretch.start, stretch.end + length)
+
+
+def _workspace_edit(
+    peer: Peer, document: OpenDocument, stretch: Stretch, new_text: str, label: str, described: str
+) -> types.WorkspaceEdit:
+    """With the document's version and an annotation where the editor knows these."""
+    workspace = peer.capabilities.workspace
+    known = workspace.workspace_edit if workspace is not None else None
+    place = range_of(document, stretch)
+    if known is None or not known.document_changes:
+        return types.WorkspaceEdit(changes={document.uri: [types.TextEdit(place, new_text)]})
+    named = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    if known.change_annotation_support is None:
+        plain = types.TextDocumentEdit(named, [types.TextEdit(place, new_text)])
+        return types.WorkspaceEdit(document_changes=[plain])
+    annotated = types.AnnotatedTextEdit(annotation_id=_ANNOTATION, range=place, new_text=new_text)
+    return types.WorkspaceEdit(
+        document_changes=[types.TextDocumentEdit(named, [annotated])],
+        change_annotations={
+            _ANNOTATION: types.ChangeAnnotation(label, needs_confirmation=False, description=described)
+        },
+    )

@@ -1,0 +1,299 @@
+"""An errand: one action from its choice to its result, told to an editor that knows nothing but LSP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from lsprotocol import types
+
+from cmt_lsp.api.errors import BlockedFileError, BudgetExceededError, CmtError
+from cmt_lsp.core.chatfile.answer import ChatAnswer
+from cmt_lsp.core.guard.permission import Permission
+from cmt_lsp.core.prompts.replacement import Unusable, fitted, replacement
+from cmt_lsp.core.turn import Thinking
+from cmt_lsp.server.window.audience import Audience
+from cmt_lsp.server.window.progress_line import ProgressLine
+from cmt_lsp.server.window.turn_progress import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from cmt_lsp.core.guard.concern import Concern
+    from cmt_lsp.core.turn import Turn, TurnEvent, TurnRequest, TurnResult
+    from cmt_lsp.server.actions.edit import Editing
+    from cmt_lsp.server.actions.place import Place
+    from cmt_lsp.server.actions.work import Work
+    from cmt_lsp.server.chatfile.desk import ChatFiles
+    from cmt_lsp.server.rpc.table import Caller
+    from cmt_lsp.server.window.window import Window
+
+logger = logging.getLogger(__name__)
+
+ALLOW = "Claude: allow this one"
+NO = "Do not send"
+ONCE = "Send this one"
+QUESTION_SECONDS = 120.0
+
+
+OVERRIDE = "allowed by the person in the editor"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an errand waits for, or was not sent for: a budget, or something that looks secret."""
+
+    kind: Literal["budget", "secret"]
+    reason: str
+
+
+class Errand:
+    """Asks, shows how it goes on, and hands the answer over; everything here is for the event loop's own thread."""
+
+    def __init__(
+        self,
+        errand_id: str,
+        work: Work,
+        caller: Caller,
+        window: Window,
+        editing: Editing,
+        files: ChatFiles,
+        allowed: frozenset[Held] = frozenset(),
+    ) -> None:
+        """`allowed` is what the person has let pass before."""
+        self.id = errand_id
+        self.work = work
+        self.allowed = allowed
+        self.held: Held | None = None
+        """What it waits for the person's word on, or was not sent for."""
+        self._caller = caller
+        self._window = window
+        self._editing = editing
+        self._files = files
+        self._turn: Turn | None = None
+        self._thinking: list[str] = []
+        self._allowed = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    @property
+    def title(self) -> str:
+        """What menus and messages call it."""
+        label = self.work.place.target.label if self.work.place else ""
+        return f"{self.work.prompt.name} {label}".strip()
+
+    def allow(self) -> None:
+        """The person lets it pass, whatever it was held for."""
+        self._allowed.set()
+
+    def stop(self) -> bool:
+        """Stop it; false where it is past being stopped."""
+        first = not self._stopped.is_set()
+        self._stopped.set()
+        return self._turn.cancel("user") if self._turn is not None else first
+
+    async def run(self) -> None:
+        """All of it; never raises. The command that began it is answered first."""
+        await asyncio.sleep(
+            0
+        )  # the answer is written when the command's task is done, which is before this goes on
+        try:
+            await self._run()
+        except CmtError as error:
+            self._tell_failure(error)
+        except Exception as error:  # the person would wait for ever
+            logger.exception("An action failed inside")
+            self._say(
+                types.MessageType.Error, f"failed inside cmt-lsp ({type(error).__name__}); please report it."
+            )
+
+    async def _run(self) -> None:
+        session_id = await self._session()
+        request = replace(self.work.request, permission=self._permission())
+        if any(held.kind == "budget" for held in self.allowed):
+            request = replace(request, budget_override=OVERRIDE)
+        try:
+            result = await self._ask(session_id, request)
+        except BudgetExceededError as error:
+            if not await self._pass_budget(error.message.rstrip(".")):
+                raise
+            result = await self._ask(session_id, replace(request, budget_override=OVERRIDE))
+        await self._hand_over(result)
+
+    async def _session(self) -> str:
+        if self.work.session_id is not None:
+            return await self._window.session_for(self.work.session_id)
+        made = await self._window.manager.sessions.create(
+            model=self.work.request.model, workspace=self._window.workspace
+        )
+        return made.id
+
+    # --- the turn
+
+    async def _ask(self, session_id: str, request: TurnRequest) -> TurnResult:
+        """Run one turn to its end, told to everybody."""
+        audience = Audience(self._caller, self._window.status, alone=False)
+        line = ProgressLine(self._caller, self._cancel, f"Claude: {self.title}")
+        self._thinking = []
+
+        def hear(event: TurnEvent) -> None:
+            if isinstance(event, Thinking):
+                self._thinking.append(event.text)
+            audience.emit(event)
+            line.event(event)
+
+        turn = self._turn = self._window.manager.start_turn(session_id, request, hear)
+        audience.begin(turn)
+        line.begin()
+        if self._stopped.is_set():
+            turn.cancel("user")
+        try:
+            result = await turn.result()
+        except CmtError as error:
+            audience.fail(error)
+            line.close(error.message)
+            raise
+        finally:
+            await self._window.refresh_status()
+        audience.finish(result)
+        line.finish(result)
+        return result
+
+    def _cancel(self) -> None:
+        self.stop()
+
+    # --- the person's word
+
+    def _permission(self) -> Permission:
+        """A dialog or the menu: whichever the person uses first."""
+        known = self._window.permission(self._caller, allowed=False)
+        dialog = known.ask
+
+        async def ask(concern: Concern) -> bool:
+            held = Held("secret", str(concern))
+            return held in self.allowed or await self._first_word(held, dialog and dialog(concern))
+
+        return replace(known, ask=ask)
+
+    async def _pass_budget(self, reason: str) -> bool:
+        """Ask whether to send all the same; anything but a clear yes is no."""
+        asking = None if self._caller.peer.capabilities.window is None else self._dialog(reason)
+        return await self._first_word(Held("budget", reason), asking)
+
+    async def _first_word(self, held: Held, asking: Awaitable[bool] | None) -> bool:
+        """Yes by the dialog or by the menu; a stop, a refusal and an editor without dialogs mean no."""
+        self.held = held
+        if asking is None:
+            return False
+        self._allowed.clear()
+        dialog = asyncio.ensure_future(asking)
+        menu = [asyncio.ensure_future(event.wait()) for event in (self._allowed, self._stopped)]
+        try:
+            await asyncio.wait({dialog, *menu}, return_when=asyncio.FIRST_COMPLETED)
+            said = self._allowed.is_set() or (dialog.done() and dialog.result())
+        finally:
+            for task in (dialog, *menu):
+                task.cancel()
+        self.held = None if said else held
+        return said
+
+    async def _dialog(self, reason: str) -> bool:
+        question = types.ShowMessageRequestParams(
+            types.MessageType.Warning,
+            f"cmt-lsp: {self.title} was not sent. {reason}.",
+            [types.MessageActionItem(title) for title in (NO, ONCE)],
+        )
+        try:
+            answer = await self._caller.peer.request(
+                types.WINDOW_SHOW_MESSAGE_REQUEST, question, QUESTION_SECONDS
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the editor did, it did not say yes
+            logger.info("A question was not answered: %s", type(error).__name__)
+            return False
+        return getattr(answer, "title", None) == ONCE
+
+    # --- the answer
+
+    async def _hand_over(self, result: TurnResult) -> None:
+        if not result.text.strip():
+            self._say(types.MessageType.Warning, f"no answer. {' '.join(result.notices)}")
+            return
+        name = await self._named(result)
+        refused = None
+        if self.work.prompt.result == "edit":
+            refused = await self._change(result)
+            if refused is None:
+                return
+        await self._write_down(result, name, refused)
+
+    async def _write_down(self, result: TurnResult, name: str, refused: str | None) -> None:
+        """A transcript, with the reason where the answer was meant to be an edit."""
+        answer = ChatAnswer(
+            result=result,
+            session_name=name,
+            question=self.work.question,
+            title=self.work.prompt.name.capitalize(),
+            origin=self.work.origin,
+            thinking="".join(self._thinking),
+            refused=None if refused is None else f"Not applied, since {refused}.",
+            sent_from=self.work.sent_from,
+            put=None if self.work.place is None else partial(self._put, self.work.place),
+        )
+        await self._files.deliver(answer)
+        if refused is not None:
+            self._say(
+                types.MessageType.Warning,
+                f"not applied, since {refused}; the answer is in a transcript. {summary(result)}",
+            )
+        else:
+            self._say(types.MessageType.Info, summary(result))
+
+    async def _named(self, result: TurnResult) -> str:
+        """A session made for this is named after it once there is something in it."""
+        if self.work.session_id is not None:
+            return (await self._window.manager.sessions.load(result.session_id)).name
+        return (await self._window.manager.sessions.update(result.session_id, name=self.work.name)).name
+
+    async def _change(self, result: TurnResult) -> str | None:
+        """Have the editor make the change; why it was not made, None where it was or nothing had to change."""
+        place = self.work.place
+        if place is None:
+            return "there is no text that it could take the place of"
+        found = replacement(result.text, result.stop_reason, place.text, place.outline.text)
+        if isinstance(found, Unusable):
+            return found.reason
+        if found.text == place.text:
+            self._say(types.MessageType.Info, f"nothing to change. {summary(result)}")
+            return None
+        refused = await self._editing.apply(
+            self._caller.peer,
+            place,
+            found.text,
+            f"Claude: {self.title}",
+            f"{result.model}, {result.cost.display}",
+        )
+        if refused is None:
+            self._say(types.MessageType.Info, f"done. {summary(result)}")
+        return refused
+
+    async def _put(self, place: Place, code: str) -> str | None:
+        """Put code of the answer in the place that was asked about, by the person's choice; why it was not done."""
+        text = fitted(code, place.text, place.outline.text)
+        return await self._editing.apply(
+            self._caller.peer, place, text, f"Claude: {self.title}", "chosen by you"
+        )
+
+    def _tell_failure(self, error: CmtError) -> None:
+        """What was held stays allowable from the menu, for editors whose dialogs nobody can answer."""
+        if self.held is not None and isinstance(error, BudgetExceededError | BlockedFileError):
+            told = f'To send it all the same, choose "{ALLOW}" among the code actions.'
+            self._say(types.MessageType.Warning, f"{error.message} {told}")
+            return
+        hint = f" {error.hint}" if error.hint else ""
+        self._say(types.MessageType.Error, f"{error.message}{hint}")
+
+    def _say(self, kind: types.MessageType, sentence: str) -> None:
+        told = types.ShowMessageParams(kind, f"Claude: {self.title}: {sentence.strip()}")
+        self._caller.peer.notify(types.WINDOW_SHOW_MESSAGE, told)
