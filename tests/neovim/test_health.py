@@ -66,6 +66,17 @@ def program(folder: Path, body: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program that says what the server's says, at once: for tests that are about something else."""
+    folder = tmp_path_factory.mktemp("echo")
+    env = os.environ | {"ANTHROPIC_API_KEY": KEY, "CMT_STATE_DIR": str(folder / "state")}
+    for asked in ("--version", "doctor"):
+        said = subprocess.run([BIN / "cmt-lsp", asked], env=env, capture_output=True, check=True, timeout=30)
+        (folder / asked).write_bytes(said.stdout)
+    return program(folder / "bin", f'exec cat "{folder}/$1"')
+
+
 def complaints(report: str) -> list[str]:
     """Each error and warning, with its advice in the same line; none may be without."""
     found = re.findall(r"- \S+ (?:ERROR|WARNING) (.+)\n((?:  - ADVICE:\n(?:    .+\n)+)?)", report)
@@ -164,8 +175,8 @@ def test_handlers_and_capabilities_of_somebody_else_are_found(check: Check) -> N
         assert word in complaint
 
 
-def test_unknown_options_are_named(check: Check) -> None:
-    found = complaints(check("vim.g.cmt = { widht = 3, prompt_height = 'tall' }", ANTHROPIC_API_KEY=KEY))
+def test_unknown_options_are_named(check: Check, echo: Path) -> None:
+    found = complaints(check("vim.g.cmt = { widht = 3, prompt_height = 'tall' }", path=echo))
     assert [("widht" in c, "prompt_height" in c) for c in found] == [(True, False), (False, True)]
 
 
@@ -175,19 +186,19 @@ def test_unknown_options_are_named(check: Check) -> None:
     ids=["a function that fails", "a string"],
 )
 def test_options_that_are_no_table_are_told_of_and_the_defaults_stand(
-    check: Check, options: str, says: str
+    check: Check, echo: Path, options: str, says: str
 ) -> None:
-    (complaint,) = complaints(check(f"vim.g.cmt = {options}", ANTHROPIC_API_KEY=KEY))
+    (complaint,) = complaints(check(f"vim.g.cmt = {options}", path=echo))
     assert says in complaint
 
 
-def test_a_server_of_another_contract_is_named_with_what_to_update(check: Check) -> None:
+def test_a_server_of_another_contract_is_named_with_what_to_update(check: Check, echo: Path) -> None:
     """The older side is the one to update; what is said of no contract and of a later one stands in the report."""
     asked = """
     local told = require("cmt.checkup").contract_finding
     vim.g.cmt = { [told(nil).advice] = 1, [told({ version = 2 }).advice] = 1 }
     """
-    report = check(asked, ANTHROPIC_API_KEY=KEY)
+    report = check(asked, path=echo)
     assert "option `Update the server: pipx upgrade cmt-lsp.`" in report
     assert "option `Update the plugin.`" in report
 
