@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from cmt_lsp.core.chatfile.folder import TranscriptFolder
     from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.core.context.pins import Pinned
     from cmt_lsp.core.conversation import ConversationManager
@@ -48,6 +49,7 @@ class SessionCatalog:
         ledger: Ledger,
         settings: Callable[[], Settings],
         clock: Callable[[], float],
+        chat_files: TranscriptFolder,
         deleted: Callable[[str], None],
     ) -> None:
         """`deleted` hears of each session that is gone for good; `clock` gives seconds since 1970."""
@@ -56,6 +58,7 @@ class SessionCatalog:
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self._chat_files = chat_files
         self._deleted = deleted
         self._notices: list[str] = []
 
@@ -198,6 +201,7 @@ class SessionCatalog:
             change = partial(transcripts.delete_session, session_id=session_id)
             await landed(self._shelf.save(conversation, change))
             await self._shelf.read(transcripts.wipe_traces)
+            await asyncio.to_thread(self._chat_files.remove_session, session_id)
             self._locks.forget(session_id)
         finally:
             release()

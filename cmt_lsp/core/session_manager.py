@@ -23,9 +23,12 @@ from cmt_lsp.core import settings as settings_module
 from cmt_lsp.core import transcripts
 from cmt_lsp.core.batch.batches import Batches
 from cmt_lsp.core.cache.report import CacheReport
+from cmt_lsp.core.chatfile.folder import TranscriptFolder
 from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.compare.comparison import drafts_of
 from cmt_lsp.core.compare.runner import ComparisonRunner
+from cmt_lsp.core.completion.completer import Completer
+from cmt_lsp.core.completion.messages import taking_turns
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
@@ -38,7 +41,7 @@ from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.ledger import Ledger
 from cmt_lsp.core.preview import preview_of
 from cmt_lsp.core.question import place_question
-from cmt_lsp.core.records import SessionInfo
+from cmt_lsp.core.records import SessionInfo, SessionRecord
 from cmt_lsp.core.session_catalog import SessionCatalog
 from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
+    from cmt_lsp.core.completion.messages import Said
     from cmt_lsp.core.context.pin_reader import PinReader
     from cmt_lsp.core.forecast import Forecast
     from cmt_lsp.core.guard.concern import Concern
@@ -147,6 +151,8 @@ class APISessionManager:
         )
         self._runner = TurnRunner(stage)
         self._comparisons = ComparisonRunner(stage)
+        self._completer = Completer(stage)
+        self._completions: SessionRecord | None = None
         self.warming = Warming(stage, lambda: self._settings, alarm)
         self.sessions = SessionCatalog(
             self._shelf,
@@ -154,6 +160,7 @@ class APISessionManager:
             self.ledger,
             lambda: self._settings,
             clock,
+            TranscriptFolder(self._store.state_dir),
             lambda session_id: self.warming.keeper.stop(session_id, "the session was deleted"),
         )
 
@@ -272,6 +279,28 @@ class APISessionManager:
         )
         self.warming.follow(turn)
         return turn
+
+    def start_completion(
+        self,
+        messages: Sequence[Said],
+        request: TurnRequest,
+        emit: Callable[[TurnEvent], None],
+        *,
+        system_prompt: str | None = None,
+        workspace: str | Path | None = None,
+    ) -> Turn:
+        """Answer a conversation that the caller keeps; `request` says with what, its text is the last message's.
+
+        BadParamsError. Nothing is stored but the money, which all completions of a process have on one account.
+        """
+        said = taking_turns(messages)
+        last = said[-1]
+        request = replace(request, text=last.text, images=last.images)
+        draft = draft_of(request, self._settings.model, self._settings, self._today())
+        if self._completions is None:
+            self._completions = self.sessions.new_record("Completions", workspace=workspace)
+        account = replace(self._completions, model=draft.model, system_prompt=system_prompt or None)
+        return self._completer.start(account, said, draft, self._settings, emit, new_id(self._clock()))
 
     def start_comparison(
         self,

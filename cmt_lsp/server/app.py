@@ -20,6 +20,8 @@ from lsprotocol import types  # noqa: E402
 
 from cmt_lsp import __version__  # noqa: E402
 from cmt_lsp.api.errors import CmtError  # noqa: E402
+from cmt_lsp.server.actions import COMMANDS, KINDS  # noqa: E402
+from cmt_lsp.server.chatfile.registration import FEATURES, fit, registrations  # noqa: E402
 from cmt_lsp.server.operations import METHODS  # noqa: E402
 from cmt_lsp.server.rpc.frames import MAX_BODY  # noqa: E402
 from cmt_lsp.server.rpc.messages import RpcError  # noqa: E402
@@ -29,6 +31,7 @@ from cmt_lsp.server.rpc.transport import serve  # noqa: E402
 from cmt_lsp.server.rpc.uris import folder  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from logging.handlers import QueueListener
     from pathlib import Path
 
@@ -37,9 +40,10 @@ if TYPE_CHECKING:
     from cmt_lsp.core.settings import Resolved, Settings
     from cmt_lsp.core.warming.keeper import KeepState
     from cmt_lsp.server import wire
+    from cmt_lsp.server.actions.actions import Actions
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.documents import OpenDocuments
-    from cmt_lsp.server.rpc.table import Operation
+    from cmt_lsp.server.rpc.table import Caller, Operation
     from cmt_lsp.server.window.status import WindowStatus
     from cmt_lsp.server.window.window import Window
 
@@ -49,6 +53,8 @@ CONTRACT_VERSION = 1
 STALL_LIMIT = 60.0
 """Seconds an editor may leave what was sent unread before its turns are stopped: they cost money nobody sees."""
 WATCH_SECONDS = 5.0
+REGISTER_SECONDS = 5.0
+"""For an editor to take what is registered late; nothing waits for it."""
 STOP_SECONDS = 1.5
 """For settling what runs; the transport allows 2 s before it ends the process."""
 
@@ -66,7 +72,12 @@ class App:
             experimental=advertised,
             on_initialized=self._on_initialized,
             on_stop=self._on_stop,
+            fit=fit,
+            commands={name: partial(self._command, name) for name in COMMANDS},
         )
+        self._register_code_actions()
+        for feature in FEATURES:
+            self.server.feature(feature.method)(partial(self._about_chat_file, feature.method))
         self.server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(
             lambda params: self._on_configuration(
                 params
@@ -127,6 +138,18 @@ class App:
 
         return ChatFiles(self, self.server.peer, TranscriptFolder(find_state_dir(os.environ)))
 
+    @cached_property
+    def _chat_file_answers(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+        from cmt_lsp.server.chatfile.features import ChatFileFeatures
+
+        return ChatFileFeatures(self.chat_files, self, self.server.peer).answers
+
+    async def _about_chat_file(self, method: str, params: Any) -> Any:
+        """Transcripts alone are answered for; nothing is imported for the documents of a window that has none."""
+        if "/transcripts/" in params.text_document.uri:
+            return await self._chat_file_answers[method](params)
+        return None if method == types.TEXT_DOCUMENT_HOVER else []
+
     @property
     def documents(self) -> OpenDocuments:
         """What the editor has open."""
@@ -140,11 +163,41 @@ class App:
         uris = list(workspace.folders) or [workspace.root_uri]
         return tuple(found for uri in uris if uri and (found := folder(uri)))
 
-    def _operations(self) -> tuple[Operation, ...]:
-        from cmt_lsp.server.operations.rows import operations_for
+    @cached_property
+    def window(self) -> Window:
+        """What the operations and the code actions work on."""
         from cmt_lsp.server.window.window import Window
 
-        window = Window(self)
+        return Window(self)
+
+    @cached_property
+    def actions(self) -> Actions:
+        """The menu of code actions and what it started."""
+        from cmt_lsp.server.actions.actions import Actions
+
+        return Actions(self, self.server.peer)
+
+    async def _command(self, name: str, caller: Caller, arguments: object) -> None:
+        await self.actions.run(name, caller, arguments)
+
+    def _register_code_actions(self) -> None:
+        """What stands behind them is imported when the editor first asks."""
+        options = types.CodeActionOptions(list(KINDS), resolve_provider=True)
+
+        @self.server.feature(types.TEXT_DOCUMENT_CODE_ACTION, options)
+        def offered(params: types.CodeActionParams) -> list[types.Command | types.CodeAction]:
+            return self.actions.offered(params)
+
+        @self.server.feature(types.CODE_ACTION_RESOLVE)
+        def resolve(action: types.CodeAction) -> types.CodeAction:
+            from cmt_lsp.server.actions.offers import resolved
+
+            return resolved(action)
+
+    def _operations(self) -> tuple[Operation, ...]:
+        from cmt_lsp.server.operations.rows import operations_for
+
+        window = self.window
         self.manager.warming.keeper.tell = partial(self._on_keeping, window)
         return operations_for(window)
 
@@ -163,6 +216,16 @@ class App:
         options = params.initialization_options if params else None
         self._options = options.get("cmt", options) if isinstance(options, dict) else None
         self._start(self._wake())
+        if later := registrations(self.server.peer.capabilities):
+            self._start(self._register(later))
+
+    async def _register(self, later: list[types.Registration]) -> None:
+        """Tell what is answered for transcripts alone; an editor that does not take it goes without."""
+        try:
+            wanted = types.RegistrationParams(later)
+            await self.server.peer.request(types.CLIENT_REGISTER_CAPABILITY, wanted, REGISTER_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever the editor did, it is no reason to stop
+            logger.info("The editor took no registration: %s", type(error).__name__)
 
     async def _wake(self) -> None:
         """Bring up what the first question needs, lightest first."""
@@ -173,11 +236,12 @@ class App:
         await self._keep_watch()
 
     async def _tidy(self) -> None:
-        """Remove the pictures that a killed window left, and give back what it held for a batch that it never sent."""
+        """Remove the pictures that a killed window left and old transcripts, and give back what it held for a batch that it never sent."""
         from cmt_lsp.core.screen.drop import sweep
         from cmt_lsp.core.storage.state_dir import find_state_dir
 
         await asyncio.to_thread(sweep, find_state_dir(os.environ))
+        await asyncio.to_thread(self.chat_files.sweep)
         try:
             await self.manager.batches.tidy()
         except CmtError as error:

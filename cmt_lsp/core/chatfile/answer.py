@@ -46,7 +46,7 @@ class TurnFigures:
     usage: Usage
     cost: Cost
     cache: CacheVerdict
-    total_ms: int | None = None
+    total_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from cmt_lsp.api.models import display_usd
 
 if TYPE_CHECKING:
     from cmt_lsp.api.cache_manager import CacheVerdict
+    from cmt_lsp.api.usage import Usage
     from cmt_lsp.core.chatfile.answer import TurnFigures
 
 _ENDINGS = {
@@ -53,25 +54,38 @@ def figures_line(figures: TurnFigures) -> str:
     return " · ".join(part for part in (ending_words(figures.stop_reason), *parts) if part)
 
 
-def figures_table(figures: TurnFigures) -> str:
-    """The same in full, as Markdown."""
-    usage, cache, cost = figures.usage, figures.cache, figures.cost
-    rows = [
-        ("read from the cache", usage.cache_read_input_tokens),
-        ("written to the cache for 5 minutes", usage.cache_creation_5m_input_tokens),
-        ("written to the cache for an hour", usage.cache_creation_1h_input_tokens),
-        ("not cached", usage.input_tokens),
-        ("**prompt**", usage.total_input_tokens),
-        ("**answer**", usage.output_tokens),
+def figures_in_full(figures: TurnFigures, *, markdown: bool) -> str:
+    """The same in full: tokens by class, then one line for each other fact."""
+    rows = [(name, f"{tokens:,}") for name, tokens in _tokens(figures.usage) if tokens]
+    if markdown:
+        table = ["| tokens | |", "| --- | ---: |", *(f"| {name} | {tokens} |" for name, tokens in rows), ""]
+        return "\n".join([*table, *(f"- {fact}" for fact in _facts(figures))])
+    return "\n".join([*(f"{tokens} tokens {name}" for name, tokens in rows), *_facts(figures)])
+
+
+def _tokens(usage: Usage) -> list[tuple[str, int]]:
+    return [
+        ("in the prompt", usage.total_input_tokens),
+        ("of it read from the cache", usage.cache_read_input_tokens),
+        ("of it written to the cache for 5 minutes", usage.cache_creation_5m_input_tokens),
+        ("of it written to the cache for an hour", usage.cache_creation_1h_input_tokens),
+        ("of it not cached", usage.input_tokens),
+        ("in the answer", usage.output_tokens),
         ("of it thinking", usage.thinking_tokens or 0),
     ]
-    table = [f"| {name} | {tokens:,} |" for name, tokens in rows if tokens]
-    about = " (an estimate)" if usage.estimated or cost.estimated else ""
-    told = [f"Cost: {cost.display}{about}", f"Prompt cache: {cache_words(cache)}", *_cache_details(cache)]
+
+
+def _facts(figures: TurnFigures) -> list[str]:
+    about = " (an estimate)" if figures.usage.estimated or figures.cost.estimated else ""
     ending = ending_words(figures.stop_reason)
-    seconds = [] if figures.total_ms is None else [f"Time: {figures.total_ms / 1000:.1f} s"]
-    facts = [f"Model: {figures.model}", *([f"Ending: {ending}"] if ending else []), *told, *seconds]
-    return "\n".join(["| tokens | |", "| --- | ---: |", *table, "", *(f"- {fact}" for fact in facts)])
+    return [
+        f"Model: {figures.model}",
+        *([f"Ending: {ending}"] if ending else []),
+        f"Cost: {figures.cost.display}{about}",
+        f"Prompt cache: {cache_words(figures.cache)}",
+        *_cache_details(figures.cache),
+        f"Time: {figures.total_ms / 1000:.1f} s",
+    ]
 
 
 def _cache_details(cache: CacheVerdict) -> list[str]:

@@ -103,6 +103,10 @@ class ChatFiles:
             known = self._pages[uri] = (source, read_page(source))
         return known[1]
 
+    def sweep(self) -> None:
+        """Remove old files; waits for the disk."""
+        self._folder.sweep(self._clock())
+
     # --- an answer
 
     async def deliver(self, answer: ChatAnswer) -> Delivery:

@@ -12,7 +12,7 @@ import inspect
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -41,7 +41,7 @@ from cmt_lsp.server.rpc.peer import Peer, WorkDone
 from cmt_lsp.server.rpc.table import Caller, Operation, OperationTable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from cattrs import Converter
@@ -50,6 +50,7 @@ __all__ = ["Caller", "CmtLanguageServer", "Operation", "Peer", "RpcError", "Work
 
 logger = logging.getLogger(__name__)
 
+Command: TypeAlias = "Callable[[Caller, object], Awaitable[Any]]"
 SHUTDOWN_LIMIT = 1.0
 """Seconds that `shutdown` waits for running work; VS Code kills the process 2 s after asking."""
 
@@ -63,6 +64,8 @@ class Hooks:
     experimental: Callable[[], dict[str, Any]]
     on_initialized: Callable[[], None]
     on_stop: Callable[[str], Awaitable[None]]
+    fit: Callable[[types.ClientCapabilities, types.ServerCapabilities], None]
+    commands: Mapping[str, Command]
 
 
 class CmtLanguageServer(LanguageServer):
@@ -94,6 +97,8 @@ def build_server(
     experimental: Callable[[], dict[str, Any]],
     on_initialized: Callable[[], None],
     on_stop: Callable[[str], Awaitable[None]],
+    fit: Callable[[types.ClientCapabilities, types.ServerCapabilities], None] = lambda client, server: None,
+    commands: Mapping[str, Command] | None = None,
 ) -> CmtLanguageServer:
     """A server that serves every operation as request and as command; start it with `transport.serve`.
 
@@ -101,8 +106,11 @@ def build_server(
     `error_of` turns an exception of an operation into its answer, None for faults that only the log may know.
     `experimental` gives what `initialize` advertises as `capabilities.experimental.cmt`. `on_initialized` is called
     once, on the loop, when the editor is ready. `on_stop` is awaited once, with the reason, before the process ends.
+    `fit` may change what `initialize` advertises by what the editor can do. `commands` are those that are no operations:
+    they take their arguments as they come.
     """
-    hooks = Hooks(OperationTable(methods, operations), error_of, experimental, on_initialized, on_stop)
+    table = OperationTable(methods, operations)
+    hooks = Hooks(table, error_of, experimental, on_initialized, on_stop, fit, commands or {})
     return CmtLanguageServer(name, version, hooks)
 
 
@@ -236,6 +244,10 @@ class CmtProtocol(LanguageServerProtocol):
     async def _perform_command(self, request: Request) -> Any:
         given = request.params if isinstance(request.params, dict) else {}
         name = given.get("command")
+        if isinstance(name, str) and (command := self._hooks.commands.get(name)):
+            token = self._table.token(given, "workDoneToken")
+            caller = Caller("command", request.id, None, token, self.peer)
+            return await command(caller, given.get("arguments"))
         row = self._table.command(name) if isinstance(name, str) else None
         if row is None:
             raise BadValueError("must name a command of this server", ".command")
@@ -317,10 +329,11 @@ class CmtProtocol(LanguageServerProtocol):
         """Answer with what the server can do; every operation is advertised as a command."""
         result: types.InitializeResult = yield from super().lsp_initialize(params)
         result.capabilities.execute_command_provider = types.ExecuteCommandOptions(
-            self._table.commands, work_done_progress=True
+            [*self._table.commands, *self._hooks.commands], work_done_progress=True
         )
         self.peer.initialize_params = params
         result.capabilities.experimental = {"cmt": self._hooks.experimental()}
+        self._hooks.fit(params.capabilities, result.capabilities)
         self._workspace = OpenDocuments.like(self.workspace)
         if self._outbox.link is not None and params.process_id is not None:
             self._outbox.link.watch(params.process_id)
