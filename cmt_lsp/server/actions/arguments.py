@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -57,7 +58,7 @@ def asked(arguments: object, *, first_is_action: bool = False) -> Asked:
         action=action.strip(),
         words=" ".join([*given[:1], *texts]).strip(),
         uri=_text(fields, "uri") or _uri_of(fields),
-        range=_range(fields.get("range")),
+        range=_range(fields.get("range")) or _lines(fields.get("lines")),
         revision=_number(fields, "revision"),
         offsets=_offsets(fields.get("offsets")),
         version=_number(fields, "version"),
@@ -128,9 +129,11 @@ def _offsets(given: object) -> tuple[int, int] | None:
 
 
 def _uri_of(fields: Mapping[str, Any]) -> str | None:
-    """Some editors send a whole `textDocument`."""
-    document = fields.get("textDocument")
-    return _text(document, "uri") if isinstance(document, dict) else None
+    """Some editors send a whole `textDocument`; those whose keys and commands know a path only send that as `path`."""
+    document, path = fields.get("textDocument"), _text(fields, "path")
+    if isinstance(document, dict):
+        return _text(document, "uri")
+    return Path(path).as_uri() if path and Path(path).is_absolute() else None
 
 
 def _range(given: object) -> types.Range | None:
@@ -141,6 +144,20 @@ def _range(given: object) -> types.Range | None:
         raise BadParamsError("range must have a start and an end.")
     start = given.get("start", given)
     return types.Range(_position(start), _position(given.get("end", start)))
+
+
+def _lines(given: object) -> types.Range | None:
+    """A range from a first and a last line, both counted from 1; one line alone is where the cursor is."""
+    if given is None:
+        return None
+    if (
+        not isinstance(given, list)
+        or len(given) != 2
+        or not all(type(line) is int and line > 0 for line in given)
+    ):
+        raise BadParamsError("lines must be a first and a last line, counted from 1.")
+    first, last = (min(line, _FURTHEST) for line in sorted(given))
+    return types.Range(types.Position(first - 1, 0), types.Position(last if last > first else first - 1, 0))
 
 
 def _position(given: object) -> types.Position:
