@@ -1,0 +1,33 @@
+import { useActions } from "../context";
+import { Icon } from "../icons";
+import { Menu, MenuItem } from "../Menu";
+
+/** Files and pictures for the question. */
+export function AttachMenu() {
+  const actions = useActions();
+  const entries: [string, () => void][] = [
+    ["Files…", () => void actions.pickFiles()],
+    ["Pictures…", () => void actions.pickPictures()],
+    ["Picture in the clipboard", () => void actions.clipboardPicture()],
+    ["Part of the screen", () => void actions.screenshot("region")],
+    ["A window", () => void actions.screenshot("window")],
+    ["The whole screen", () => void actions.screenshot("screen")],
+  ];
+  return (
+    <Menu label="Attach" face={<Icon name="add" />}>
+      {(close) =>
+        entries.map(([title, act]) => (
+          <MenuItem
+            key={title}
+            onPick={() => {
+              close();
+              act();
+            }}
+          >
+            {title}
+          </MenuItem>
+        ))
+      }
+    </Menu>
+  );
+}

@@ -1,0 +1,67 @@
+import { useActions, usePanel } from "../context";
+import { Icon } from "../icons";
+import type { ChatParams } from "../../wire";
+import type { Failure } from "../state/session";
+import { remedies, type Remedy } from "./marks";
+
+/** A question that got no answer: what was wrong in one sentence, and the buttons that mend it. */
+export function FailureCard({ sessionId, failure }: { sessionId: string; failure: Failure }) {
+  const actions = useActions();
+  const ready = usePanel((panel) => panel.health.state === "ready");
+  const { error } = failure;
+  const offered = remedies(error).filter((remedy) => usable(remedy, failure, ready));
+  const press = (remedy: Remedy): void => mend(actions, sessionId, failure, remedy);
+  return (
+    <div class="failure" role="group" aria-label="Not answered">
+      <p class="sentence">
+        <Icon name="warning" />
+        <span>
+          {error.message}
+          {error.data?.hint ? ` ${error.data.hint}` : ""}
+        </span>
+      </p>
+      <div class="row">
+        {offered.map((remedy, index) => (
+          <button key={remedy.title} type="button" class={index === 0 ? "primary" : ""} onClick={() => press(remedy)}>
+            {remedy.title}
+          </button>
+        ))}
+        <button type="button" onClick={() => actions.store.act({ type: "dismissed", sessionId, key: failure.key })}>
+          Dismiss
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function usable(remedy: Remedy, failure: Failure, ready: boolean): boolean {
+  if (remedy.act === "again") return failure.asking !== undefined && ready;
+  if (remedy.act === "override" || remedy.act === "allowSecrets") return failure.asking !== undefined;
+  if (remedy.act === "pictures") return Boolean((failure.asking?.params as ChatParams | undefined)?.images?.length);
+  return true;
+}
+
+function mend(actions: ReturnType<typeof useActions>, sessionId: string, failure: Failure, remedy: Remedy): void {
+  switch (remedy.act) {
+    case "again":
+      return void actions.again(sessionId, failure);
+    case "override":
+      return void actions.again(sessionId, failure, { budgetOverride: true });
+    case "allowSecrets":
+      return void actions.again(sessionId, failure, { allowSecrets: true });
+    case "pictures":
+      return void actions.again(sessionId, failure, { images: undefined });
+    case "fresh":
+      return actions.fresh();
+    case "usage":
+      return actions.store.act({ type: "page", page: "usage" });
+    case "models":
+      return document.querySelector<HTMLElement>("#model-button")?.click();
+    case "stop":
+      return void actions.stop(sessionId);
+    case "fork":
+      return void actions.forkWith(sessionId, failure);
+    case "command":
+      return actions.host.tell({ type: "command", command: remedy.command });
+  }
+}
