@@ -20,7 +20,7 @@ from cmt_lsp.server.window.progress_line import ProgressLine
 from cmt_lsp.server.window.turn_progress import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.turn import Turn, TurnEvent, TurnRequest, TurnResult
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cmt_lsp.server.actions.work import Work
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.table import Caller
-    from cmt_lsp.server.window.window import Window
+    from cmt_lsp.server.window.window import Listener, Window
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Errand:
             audience.emit(event)
             line.event(event)
 
-        turn = self._turn = self._window.manager.start_turn(session_id, request, hear)
+        turn = self._turn = await self._started(session_id, request, hear)
         audience.begin(turn)
         line.begin()
         if self._stopped.is_set():
@@ -160,6 +160,24 @@ class Errand:
         audience.finish(result)
         line.finish(result)
         return result
+
+    async def _started(
+        self, session_id: str, request: TurnRequest, hear: Callable[[TurnEvent], None]
+    ) -> Turn:
+        """A new turn, or the last question once more."""
+        manager = self._window.manager
+        if not self.work.again:
+            return manager.start_turn(session_id, request, hear)
+        override, permission = request.budget_override, request.permission
+        return await manager.retry(session_id, None, hear, budget_override=override, permission=permission)
+
+    async def _start(self, session_id: str, request: TurnRequest, hear: Listener) -> Turn:
+        manager = self._window.manager
+        if not self.work.again:
+            return manager.start_turn(session_id, request, hear)
+        return await manager.retry(
+            session_id, None, hear, budget_override=request.budget_override, permission=request.permission
+        )
 
     def _cancel(self) -> None:
         self.stop()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.context.items import ContextItem
     from cmt_lsp.core.prompts.prompt import Prompt
-    from cmt_lsp.core.prompts.target import Outline
     from cmt_lsp.server.actions.place import Place
     from cmt_lsp.server.rpc.documents import OpenDocument
 
@@ -45,6 +44,10 @@ class Work:
     """The session to ask in; None makes a new one, so that no long chat goes along with a small change."""
     sent_from: str | None = None
     """The transcript that the question was typed in."""
+    again: bool = False
+    """Whether the session's last question is asked once more, instead of the request's."""
+    again: bool = False
+    """Whether the session's last question is asked once more, in place of what `request` asks."""
 
     @property
     def origin(self) -> CodeOrigin | None:
@@ -87,6 +90,16 @@ def work_about(
     )
 
 
+def quoted(place: Place, folders: tuple[Path, ...]) -> str:
+    """The code as the beginning of a question that a person goes on writing: where it is, and what stands there."""
+    path = shown_path(place.uri, folders) or "an unsaved document"
+    where = f"`{path}`, {place.target.label}:" if place.target.kind != "file" else f"`{path}`:"
+    if place.target.kind == "file":
+        return f"{where}\n"
+    fence = fence_for(place.text)
+    return f"{where}\n\n{fence}{place.outline.language or ''}\n{place.text}\n{fence}\n"
+
+
 def _rule(place: Place) -> str:
     """How the answer must look, so that it can take the place of what it is about."""
     fence = fence_for(place.text)
@@ -108,11 +121,7 @@ def _context(
     """The file or what is around, the part itself, and the problems in it."""
     path = shown_path(place.uri, folders)
     remark = _TO_REPLACE if prompt.result == "edit" else None
-    items: list[ContextItem] = []
-    if place.target.kind == "file" or len(place.outline.text) <= FILE_LIMIT:
-        items.append(WholeFile(place.uri, place.outline.text, place.outline.language, path))
-    else:
-        items.append(_around(place, path))
+    items: list[ContextItem] = [surroundings(place, folders)]
     if place.target.kind != "file":
         target = place.target
         items.append(_lines(place, path, target.first, target.last, place.text, target.symbol, remark))
@@ -122,8 +131,11 @@ def _context(
     return tuple(items)
 
 
-def _around(place: Place, path: str | None) -> Selection:
-    outline: Outline = place.outline
+def surroundings(place: Place, folders: tuple[Path, ...]) -> WholeFile | Selection:
+    """The file that a place is in; of a large one the lines around it."""
+    path, outline = shown_path(place.uri, folders), place.outline
+    if place.target.kind == "file" or len(outline.text) <= FILE_LIMIT:
+        return WholeFile(place.uri, outline.text, outline.language, path)
     first = max(1, place.target.first - LINES_AROUND)
     last = min(len(outline.lines), place.target.last + LINES_AROUND)
     return _lines(place, path, first, last, "".join(outline.lines[first - 1 : last]))
