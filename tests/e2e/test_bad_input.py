@@ -25,7 +25,7 @@ MISFITS: dict[str, list[Any]] = {
     "array": ["x", 5, {}, True],
     "object": ["x", 5, [], True],
 }
-SPENDING_OR_CHANGING = ("cmt/session/update", "cmt/chat", "cmt/retry", "cmt/compare")
+SPENDING_OR_CHANGING = ("cmt/session/update", "cmt/chat", "cmt/complete", "cmt/retry", "cmt/compare")
 """What would leave its mark on the session that stays."""
 HOSTILE = [
     "",
@@ -93,7 +93,7 @@ def good_params(method: str, session: str) -> dict[str, Any]:
     """Params that the types accept."""
     given = {
         "text": "hi", "sessionId": session, "apiKey": "", "models": ["claude-haiku-5-5", "claude-sonnet-5-5"],
-        "compareId": "c", "turnId": "t", "model": "claude-haiku-5-5", "scope": "day", "limitUsd": None, "batchId": "b", "prompts": [],
+        "messages": [{"role": "user", "text": "t"}], "compareId": "c", "turnId": "t", "model": "claude-haiku-5-5", "scope": "day", "limitUsd": None, "batchId": "b", "prompts": [],
     }  # fmt: skip
     return {name: given[name] for name, (_, required) in fields_of(ROWS[method].params).items() if required}
 

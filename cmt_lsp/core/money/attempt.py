@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cmt_lsp.api.models import Cost
     from cmt_lsp.api.usage import Usage
 
-Kind: TypeAlias = Literal["turn", "compare", "batch", "warm", "import"]
+Kind: TypeAlias = Literal["turn", "compare", "batch", "warm", "complete", "import"]
 LiveState: TypeAlias = Literal["reserved", "streaming"]
 FinalState: TypeAlias = Literal["done", "cancelled", "failed", "truncated", "client_gone", "orphan"]
 State: TypeAlias = LiveState | FinalState

@@ -6,6 +6,7 @@ METHODS = (
     "cmt/chat",
     "cmt/cancel",
     "cmt/retry",
+    "cmt/complete",
     "cmt/preview",
     "cmt/compare",
     "cmt/compare/choose",

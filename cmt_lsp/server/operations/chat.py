@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import resolve_model
+from cmt_lsp.core.completion.messages import Said
 from cmt_lsp.core.guard.permission import held_notice
 from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.turn import ImageSource, TurnRequest
@@ -32,6 +33,33 @@ async def chat(
         turn = window.manager.start_turn(session_id, request, emit)
         turn.when_settled(lambda: window.used_pictures(turn, params.images or []))
         return turn
+
+    return await window.run_turn(caller, start, wait=waits(caller, params.wait))
+
+
+async def complete(
+    window: Window, caller: Caller, params: wire.CompleteParams
+) -> wire.TurnResult | wire.TurnAccepted:
+    """Answer a conversation that the editor keeps; only its money is kept here."""
+    said = [
+        Said(
+            one.role, one.text, tuple(_image(window, at, image) for at, image in enumerate(one.images or []))
+        )
+        for one in params.messages
+    ]
+    request = TurnRequest(
+        text="",
+        model=params.model,
+        max_tokens=params.max_tokens,
+        effort=params.effort,
+        budget_override=override_of(params.budget_override),
+        permission=window.permission(caller, allowed=params.allow_secrets),
+    )
+
+    async def start(emit: Listener) -> Turn:
+        return window.manager.start_completion(
+            said, request, emit, system_prompt=params.system, workspace=window.workspace
+        )
 
     return await window.run_turn(caller, start, wait=waits(caller, params.wait))
 

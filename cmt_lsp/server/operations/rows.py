@@ -45,6 +45,7 @@ TABLE = (
     Row("cmt/chat", wire.ChatParams, wire.TurnResult | wire.TurnAccepted, chat.chat),
     Row("cmt/cancel", wire.CancelParams, wire.CancelResult, chat.cancel),
     Row("cmt/retry", wire.RetryParams, wire.TurnResult | wire.TurnAccepted, chat.retry),
+    Row("cmt/complete", wire.CompleteParams, wire.TurnResult | wire.TurnAccepted, chat.complete),
     Row("cmt/preview", wire.ChatParams, wire.PreviewResult, chat.preview),
     Row("cmt/compare", wire.CompareParams, wire.CompareResult | wire.CompareAccepted, compare.compare),
     Row("cmt/compare/choose", wire.CompareChooseParams, wire.Session, compare.choose),

@@ -55,6 +55,34 @@ class ChatParams:
 
 
 @shape
+class CompleteMessage:
+    """One message of a conversation that the editor keeps; images come before the text."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    images: list[Image] | None = None
+
+
+@shape
+class CompleteParams:
+    """A conversation to be answered, oldest message first, the last one the question. Nothing of it is stored.
+
+    All completions of a window are charged to one account; its id is the result's `sessionId`.
+    """
+
+    messages: list[CompleteMessage]
+    system: str | None = None
+    model: str | None = None
+    max_tokens: int | None = None
+    effort: str | None = None
+    budget_override: bool | str | None = None
+    allow_secrets: bool = False
+    wait: bool | None = None
+    partial_result_token: Token | None = None
+    work_done_token: Token | None = None
+
+
+@shape
 class TurnAccepted:
     """What a chat-like command answers at once; the turn goes on out of band."""
 

@@ -39,6 +39,8 @@ export type CacheParamsScope = "session" | "window" | "all";
 
 export type CacheStatsScope = "session" | "window" | "all";
 
+export type CompleteMessageRole = "user" | "assistant";
+
 export type PreviewBlockKind =
   | "system"
   | "history"
@@ -402,6 +404,30 @@ export interface ChatParams {
   sessionId?: string;
   context?: ContextItem[];
   images?: Image[];
+  model?: string;
+  maxTokens?: number;
+  effort?: string;
+  budgetOverride?: boolean | string;
+  allowSecrets?: boolean;
+  wait?: boolean;
+  partialResultToken?: number | string;
+  workDoneToken?: number | string;
+}
+
+/** One message of a conversation that the editor keeps; images come before the text. */
+export interface CompleteMessage {
+  role: CompleteMessageRole;
+  text: string;
+  images?: Image[];
+}
+
+/**
+ * A conversation to be answered, oldest message first, the last one the question. Nothing of
+ * it is stored.
+ */
+export interface CompleteParams {
+  messages: CompleteMessage[];
+  system?: string;
   model?: string;
   maxTokens?: number;
   effort?: string;
@@ -1370,6 +1396,7 @@ export interface Methods {
   "cmt/chat": { params: ChatParams; result: TurnResult | TurnAccepted };
   "cmt/cancel": { params: CancelParams; result: CancelResult };
   "cmt/retry": { params: RetryParams; result: TurnResult | TurnAccepted };
+  "cmt/complete": { params: CompleteParams; result: TurnResult | TurnAccepted };
   "cmt/preview": { params: ChatParams; result: PreviewResult };
   "cmt/compare": { params: CompareParams; result: CompareResult | CompareAccepted };
   "cmt/compare/choose": { params: CompareChooseParams; result: Session };

@@ -59,6 +59,10 @@
 ---| "window"
 ---| "all"
 
+---@alias cmt.wire.CompleteMessageRole
+---| "user"
+---| "assistant"
+
 ---@alias cmt.wire.PreviewBlockKind
 ---| "system"
 ---| "history"
@@ -425,6 +429,26 @@
 ---@field sessionId? string
 ---@field context? cmt.wire.ContextItem[]
 ---@field images? cmt.wire.Image[]
+---@field model? string
+---@field maxTokens? integer
+---@field effort? string
+---@field budgetOverride? boolean|string
+---@field allowSecrets? boolean
+---@field wait? boolean
+---@field partialResultToken? integer|string
+---@field workDoneToken? integer|string
+
+---One message of a conversation that the editor keeps; images come before the text.
+---@class (exact) cmt.wire.CompleteMessage
+---@field role cmt.wire.CompleteMessageRole
+---@field text string
+---@field images? cmt.wire.Image[]
+
+---A conversation to be answered, oldest message first, the last one the question. Nothing of it is
+---stored.
+---@class (exact) cmt.wire.CompleteParams
+---@field messages cmt.wire.CompleteMessage[]
+---@field system? string
 ---@field model? string
 ---@field maxTokens? integer
 ---@field effort? string
@@ -1214,6 +1238,7 @@
 ---@field ["cmt/chat"] { params: cmt.wire.ChatParams, result: cmt.wire.TurnResult|cmt.wire.TurnAccepted }
 ---@field ["cmt/cancel"] { params: cmt.wire.CancelParams, result: cmt.wire.CancelResult }
 ---@field ["cmt/retry"] { params: cmt.wire.RetryParams, result: cmt.wire.TurnResult|cmt.wire.TurnAccepted }
+---@field ["cmt/complete"] { params: cmt.wire.CompleteParams, result: cmt.wire.TurnResult|cmt.wire.TurnAccepted }
 ---@field ["cmt/preview"] { params: cmt.wire.ChatParams, result: cmt.wire.PreviewResult }
 ---@field ["cmt/compare"] { params: cmt.wire.CompareParams, result: cmt.wire.CompareResult|cmt.wire.CompareAccepted }
 ---@field ["cmt/compare/choose"] { params: cmt.wire.CompareChooseParams, result: cmt.wire.Session }
