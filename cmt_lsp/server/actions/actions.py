@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from lsprotocol import types
@@ -18,7 +19,7 @@ from cmt_lsp.server.actions.edit import Editing
 from cmt_lsp.server.actions.errand import ALLOW, Errand
 from cmt_lsp.server.actions.offers import Offer, argument_of, code_actions, offers_for, wanted
 from cmt_lsp.server.actions.place import place_in, range_of, stretch_of
-from cmt_lsp.server.actions.work import work_about
+from cmt_lsp.server.actions.work import quoted, surroundings, work_about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -66,6 +67,8 @@ class Actions:
         self._outlines: dict[str, Outline] = {}
         self._last: tuple[str, types.Range] | None = None
         """Where the editor last asked for actions: what a command without a place is about."""
+        self._drafts: dict[str, Place] = {}
+        """The code that a session is about in which nothing was asked yet."""
 
     # --- the menu
 
@@ -139,8 +142,25 @@ class Actions:
             self._tell(types.MessageType.Error, f"{error.message}")
 
     def _ask(self, caller: Caller, arguments: object) -> None:
+        """With the person's words at once; without any in a transcript where they can be written."""
         wish = asked(arguments)
-        self._start(caller, self._work(ASK, wish))
+        work = self._work(ASK, wish)
+        if wish.words:
+            self.start(caller, replace(work, session_id=wish.session_id))
+        else:
+            self._begin(self._draft(work))
+
+    async def _draft(self, work: Work) -> None:
+        """A transcript with the code quoted in it, from where the person goes on and sends it."""
+        window = self._home.window
+        prompt = quoted(work.place, window.folders) if work.place else ""
+        try:
+            made = await window.manager.sessions.create(name=work.name, workspace=window.workspace)
+            if work.place:
+                self._drafts[made.id] = work.place
+            await self._home.chat_files.begin(made.id, work.name, prompt)
+        except CmtError as error:
+            self._tell(types.MessageType.Error, error.message)
 
     def _act(self, caller: Caller, arguments: object) -> None:
         wish = asked(arguments, first_is_action=True)
@@ -148,7 +168,7 @@ class Actions:
         if prompt is None:
             names = ", ".join(entry.name for entry in (ASK, *menu(self._own_prompts)))
             raise BadParamsError(f"{wish.action[:60] or 'Nothing'} is no action; name one of {names}.")
-        self._start(caller, self._work(prompt, wish))
+        self.start(caller, self._work(prompt, wish))
 
     def _stop(self, _: Caller, arguments: object) -> None:
         """One errand by its id; else everything that runs in this window."""
@@ -174,7 +194,20 @@ class Actions:
             self._tell(types.MessageType.Info, "nothing waits to be allowed.")
             return
         self._held = None
-        self._start(caller, held.work, held.allowed | {held.held})
+        self.start(caller, held.work, held.allowed | {held.held})
+
+    def start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
+        """Ask, and deliver the answer; the first question of a draft takes the file it speaks of along."""
+        place = self._drafts.pop(work.session_id or "", None)
+        if place is not None:
+            context = (*work.request.context, surroundings(place, self._home.window.folders))
+            work = replace(work, place=place, request=replace(work.request, context=context))
+        errand_id = str(next(self._ids))
+        errand = Errand(
+            errand_id, work, caller, self._home.window, self._editing, self._home.chat_files, allowed
+        )
+        self._running[errand.id] = errand
+        self._begin(self._carry(errand))
 
     # --- inside
 
@@ -246,14 +279,6 @@ class Actions:
         while len(self._outlines) > OUTLINES:
             del self._outlines[next(iter(self._outlines))]
         return known
-
-    def _start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
-        errand_id = str(next(self._ids))
-        errand = Errand(
-            errand_id, work, caller, self._home.window, self._editing, self._home.chat_files, allowed
-        )
-        self._running[errand.id] = errand
-        self._begin(self._carry(errand))
 
     async def _carry(self, errand: Errand) -> None:
         try:

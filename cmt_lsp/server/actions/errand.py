@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cmt_lsp.server.actions.work import Work
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.table import Caller
-    from cmt_lsp.server.window.window import Listener, Window
+    from cmt_lsp.server.window.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -170,14 +170,6 @@ class Errand:
             return manager.start_turn(session_id, request, hear)
         override, permission = request.budget_override, request.permission
         return await manager.retry(session_id, None, hear, budget_override=override, permission=permission)
-
-    async def _start(self, session_id: str, request: TurnRequest, hear: Listener) -> Turn:
-        manager = self._window.manager
-        if not self.work.again:
-            return manager.start_turn(session_id, request, hear)
-        return await manager.retry(
-            session_id, None, hear, budget_override=request.budget_override, permission=request.permission
-        )
 
     def _cancel(self) -> None:
         self.stop()

@@ -45,8 +45,6 @@ class Work:
     sent_from: str | None = None
     """The transcript that the question was typed in."""
     again: bool = False
-    """Whether the session's last question is asked once more, instead of the request's."""
-    again: bool = False
     """Whether the session's last question is asked once more, in place of what `request` asks."""
 
     @property

@@ -122,6 +122,12 @@ class ChatFiles:
                     return Delivery(opened.uri, "appended", shown)
             return await self._deliver_anew(answer, refusal)
 
+    async def begin(self, session_id: str, name: str, prompt: str) -> Delivery:
+        """A new transcript with a question begun, for its person to finish and send; StoreUnavailableError."""
+        text = f"{document(session_id, name, ())}{prompt}\n"
+        path = await asyncio.to_thread(self._folder.write, session_id, name, text, self._clock())
+        return Delivery(path.as_uri(), "new file", await self._show(path.as_uri()))
+
     async def _deliver_anew(self, answer: ChatAnswer, refusal: str | None) -> Delivery:
         path = await self._write(answer)
         if refusal is not None:
