@@ -70,7 +70,7 @@ def menu(own: Iterable[Prompt]) -> tuple[Prompt, ...]:
     """What is on offer: one of the person's own takes the place of the built-in one of its name, others come last."""
     by_name = {prompt.name: prompt for prompt in BUILT_IN}
     for prompt in own:
-        by_name[prompt.name] = prompt
+        by_name[prompt.name.lower()] = prompt
     return tuple(by_name.values())
 
 

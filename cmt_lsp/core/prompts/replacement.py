@@ -114,7 +114,7 @@ def indented_like(new: str, old: str) -> str:
         return "\n".join(missing + line if line.strip() else line for line in new_lines)
     if have.startswith(want):
         spare = have[len(want) :]
-        if all(line.startswith(spare) for line in new_lines if line.strip()):
+        if all(line.startswith(have) for line in new_lines if line.strip()):
             return "\n".join(line.removeprefix(spare) for line in new_lines)
     return new
 
