@@ -107,7 +107,7 @@ export class Relay implements vscode.Disposable {
   }
 
   /** A request that streams outlives the panel that asked; its values are kept for the panels that come. */
-  async #stream<M extends Streamed>(panel: Panel, id: number, method: M, params: Methods[M]["params"]): Promise<unknown> {
+  async #stream<M extends Exclude<Streamed, "cmt/complete">>(panel: Panel, id: number, method: M, params: Methods[M]["params"]): Promise<unknown> {
     const flight = this.flights.begin({ asker: panel.asker, id, params });
     try {
       return await this.connection.stream(method, params, (value) => this.#onValue(flight, value));

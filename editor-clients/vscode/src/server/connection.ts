@@ -31,7 +31,7 @@ export interface Surroundings {
 type Params<M extends keyof Methods> = Methods[M]["params"];
 /** A turn itself; that it was accepted is told only through the door for commands. */
 type Result<M extends keyof Methods> = Exclude<Methods[M]["result"], { turnIds: string[] }>;
-export type Streamed = "cmt/chat" | "cmt/retry" | "cmt/compare";
+export type Streamed = "cmt/chat" | "cmt/retry" | "cmt/compare" | "cmt/complete";
 
 const STREAM = new ProgressType<StreamValue>();
 const START_LIMIT_MS = 30_000;
