@@ -21,6 +21,7 @@ from lsprotocol import types  # noqa: E402
 from cmt_lsp import __version__  # noqa: E402
 from cmt_lsp.api.errors import CmtError  # noqa: E402
 from cmt_lsp.server.actions import COMMANDS, KINDS  # noqa: E402
+from cmt_lsp.server.chatfile import COMMANDS as CHAT_FILE_COMMANDS  # noqa: E402
 from cmt_lsp.server.chatfile.registration import FEATURES, fit, registrations  # noqa: E402
 from cmt_lsp.server.operations import METHODS  # noqa: E402
 from cmt_lsp.server.rpc.frames import MAX_BODY  # noqa: E402
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cmt_lsp.core.warming.keeper import KeepState
     from cmt_lsp.server import wire
     from cmt_lsp.server.actions.actions import Actions
+    from cmt_lsp.server.chatfile.commands import ChatFileCommands
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.documents import OpenDocuments
     from cmt_lsp.server.rpc.table import Caller, Operation
@@ -73,7 +75,10 @@ class App:
             on_initialized=self._on_initialized,
             on_stop=self._on_stop,
             fit=fit,
-            commands={name: partial(self._command, name) for name in COMMANDS},
+            commands={
+                **{name: partial(self._command, name) for name in COMMANDS},
+                **{name: partial(self._chat_file_command, name) for name in CHAT_FILE_COMMANDS},
+            },
         )
         self._register_code_actions()
         for feature in FEATURES:
@@ -180,6 +185,15 @@ class App:
     async def _command(self, name: str, caller: Caller, arguments: object) -> None:
         await self.actions.run(name, caller, arguments)
 
+    @cached_property
+    def _chat_file_commands(self) -> ChatFileCommands:
+        from cmt_lsp.server.chatfile.commands import ChatFileCommands
+
+        return ChatFileCommands(self, self.server.peer, self.actions.start)
+
+    async def _chat_file_command(self, name: str, caller: Caller, arguments: object) -> None:
+        self._start(self._chat_file_commands.run(name, caller, arguments))
+
     def _register_code_actions(self) -> None:
         """What stands behind them is imported when the editor first asks."""
         options = types.CodeActionOptions(list(KINDS), resolve_provider=True)
@@ -232,6 +246,7 @@ class App:
         self.manager.warm_up()
         self._log = self._start_log()
         self.server.hooks.table.rows  # noqa: B018 - imported now, so that the first request does not wait for it
+        self.actions  # noqa: B018 - the same
         self._start(self._tidy())
         await self._keep_watch()
 

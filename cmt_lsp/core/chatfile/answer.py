@@ -72,7 +72,7 @@ class ChatAnswer:
     question: str
     """As the person put it; the text that an action adds around it is not shown."""
     title: str = ""
-    """Of the action that asked, such as `Explain`; empty where the person just asked."""
+    """Of the action that asked, such as `Explain`; not shown where the question was typed in a transcript."""
     origin: CodeOrigin | None = None
     thinking: str = ""
     refused: str | None = None
@@ -92,7 +92,7 @@ class ChatAnswer:
             figures=figures_of(result),
             thinking=self.thinking,
             notices=(*result.notices, *([self.refused] if self.refused else [])),
-            title=self.title,
+            title="" if self.sent_from and self.question else self.title,
             attached=() if self.origin is None else (origin_link(self.origin, place or self.origin.uri),),
         )
 

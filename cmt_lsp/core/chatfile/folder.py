@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import StoreUnavailableError
 from cmt_lsp.core.chatfile.marks import session_tag
+from cmt_lsp.core.conversation import name_from
 from cmt_lsp.core.storage.state_dir import secure_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from cmt_lsp.core.chatfile.answer import ChatTurn
 
 FOLDER = "transcripts"
 KEPT_DAYS = 30
@@ -83,3 +86,16 @@ def file_stem(session_id: str, title: str, now: float) -> str:
     moment = datetime.fromtimestamp(now).strftime("%Y-%m-%d-%H%M")  # noqa: DTZ006  the person's own clock
     slug = re.sub(r"[^\w.]+", "-", title)[:_SLUG].strip("-._").lower()
     return "-".join(part for part in (moment, slug, session_tag(session_id)) if part)
+
+
+def file_title(name: str, turns: Sequence[ChatTurn]) -> str:
+    """What a file is called: the session's name, unless that is the beginning of the first question.
+
+    No question is ever in a file name; the first action and its file tell transcripts apart as well.
+    """
+    first = turns[0] if turns else None
+    question = name_from(first.question) if first is not None else ""
+    if first is None or not question or not name.startswith(question):
+        return name
+    place = first.attached[0].title.split(",", 1)[0].rsplit("/", 1)[-1] if first.attached else ""
+    return f"{first.title or 'ask'} {place}"

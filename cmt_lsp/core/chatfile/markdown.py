@@ -37,7 +37,7 @@ def question_part(turn: ChatTurn) -> str:
     """Heading, what was attached, and the question."""
     title = f" · {one_line(turn.title)}" if turn.title else ""
     links = [", ".join(_link(link) for link in turn.attached)] if turn.attached else []
-    question = [shown(turn.question).strip("\n")] if turn.question.strip() else []
+    question = [shown(turn.question)] if turn.question.strip() else []
     return "\n\n".join([f"{YOU}{title}", *links, *question])
 
 
@@ -58,7 +58,7 @@ def thinking_lines(turn: ChatTurn) -> Sequence[str]:
     """The thinking, folded where Markdown is shown; behind the answer, since in a plain editor nothing hides it."""
     if not turn.thinking.strip():
         return ()
-    return (f"<details><summary>Thinking</summary>\n\n{shown(turn.thinking).strip(chr(10))}\n\n</details>",)
+    return (f"<details><summary>Thinking</summary>\n\n{shown(turn.thinking)}\n\n</details>",)
 
 
 def notice_lines(turn: ChatTurn) -> Sequence[str]:

@@ -15,16 +15,14 @@ _FENCE = re.compile(r" {0,3}(?:(`{3,})([^`]*)|(~{3,})(.*))")
 
 
 def shown(text: str) -> str:
-    """The text with line feeds as line ends, no control characters, and every fence closed.
+    """The text with line feeds as line ends, none at its end, no control characters, and every fence closed.
 
     A terminal acts on control characters, and one NUL makes an editor take a file for binary: each is shown by its
     own picture. Everything else stays as it is; `shown` of what it returns changes nothing.
     """
-    plain = mend(text).replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES)
+    plain = mend(text).replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES).rstrip("\n")
     fence = open_fence(plain)
-    if not fence:
-        return plain
-    return f"{plain}{'' if plain.endswith(chr(10)) else chr(10)}{fence}"
+    return f"{plain}\n{fence}" if fence else plain
 
 
 def open_fence(text: str) -> str:

@@ -79,7 +79,9 @@ class Actions:
         if document is None or not self._home.window.settings.code_actions:
             return []
         offers = [*self._running_offers(), *self._held_offers()]
-        if not self._home.chat_files.holds(uri):
+        if self._home.chat_files.holds(uri):
+            offers += self._home.chat_files.actions(uri, chosen)
+        else:
             self._last = (uri, chosen)
             automatic = context.trigger_kind == types.CodeActionTriggerKind.Automatic
             if not automatic or context.diagnostics or chosen.start != chosen.end:
