@@ -107,7 +107,7 @@ export class Connection implements vscode.Disposable {
   ): Promise<Result<M>> {
     const client = await this.#ready();
     try {
-      return await client.sendRequest<Result<M>>(method, params, token);
+      return await client.sendRequest<Result<M>>(method, params, ...given(token));
     } catch (error) {
       throw new Refusal(errorBody(error, this.#client === client));
     }
@@ -124,7 +124,7 @@ export class Connection implements vscode.Disposable {
     const partialResultToken = `cmt-${++this.#tokens}`;
     const listening = client.onProgress(STREAM, partialResultToken, onValue);
     try {
-      return await client.sendRequest<Result<M>>(method, { ...params, partialResultToken }, token);
+      return await client.sendRequest<Result<M>>(method, { ...params, partialResultToken }, ...given(token));
     } catch (error) {
       throw new Refusal(errorBody(error, this.#client === client));
     } finally {
@@ -281,4 +281,9 @@ function within<T>(limit: number, work: Promise<T>): Promise<T> {
     timer = setTimeout(() => fail(new Error(`it said nothing for ${limit / 1000} s`)), limit);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/** A token that is there: an undefined one would be taken for a second parameter, and both sent as an array. */
+function given(token: vscode.CancellationToken | undefined): vscode.CancellationToken[] {
+  return token ? [token] : [];
 }
