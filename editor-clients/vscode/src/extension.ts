@@ -9,6 +9,7 @@ import { Relay } from "./host/relay";
 import { LiveSelections } from "./host/selections";
 import * as settings from "./host/settings";
 import { StatusItem } from "./host/status-item";
+import { Provision } from "./host/provider/provider";
 import { makeVerbs } from "./host/verbs";
 import { Connection } from "./server/connection";
 import { ManagedEnvironment } from "./server/environment";
@@ -41,6 +42,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     panels,
     relay,
     new StatusItem(connection),
+    new Provision(connection),
     registerCommands({ connection, panels, relay, proposals, keys, environment, log }),
     vscode.workspace.onDidChangeConfiguration((change) => onConfiguration(change, connection, panels)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.start()),
