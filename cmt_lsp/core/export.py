@@ -8,6 +8,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from cmt_lsp.core.chatfile.answer import turn_of
+from cmt_lsp.core.chatfile.markdown import question_lines, trailer_lines
+from cmt_lsp.core.chatfile.plain import one_line, shown
 from cmt_lsp.core.context.blocks import block_of
 from cmt_lsp.core.context.pins import FileReference, pin_to_json, title_of
 
@@ -48,7 +51,7 @@ def _without_digests(turn: TurnRecord) -> dict[str, Any]:
 
 def export_markdown(session: SessionRecord, turns: Sequence[TurnRecord]) -> str:
     """The conversation with a heading for each turn and a line of what it cost."""
-    parts = [f"# {_line(session.name)}", f"{session.model}, started {_moment(session.created_at)}"]
+    parts = [f"# {one_line(session.name)}", f"{session.model}, started {_moment(session.created_at)}"]
     if session.system_prompt:
         parts += ["## System prompt", session.system_prompt]
     if session.pins:
@@ -69,17 +72,17 @@ def _pin(pin: Pin) -> str:
     return f"- {title_of(pin)}" if isinstance(pin, FileReference) else _fenced(block_of(pin).text)
 
 
-def _turn(number: int, turn: TurnRecord) -> list[str]:
-    attached = [line for block in turn.prompt if (line := _attachment(block, turn)) is not None]
-    notices = [f"> {_line(notice)}" for notice in turn.notices]
+def _turn(number: int, record: TurnRecord) -> list[str]:
+    """As a transcript shows it, but with what was attached in full and nothing that only a transcript needs."""
+    turn = turn_of(record)
+    attached = [line for block in record.prompt if (line := _attachment(block, record)) is not None]
     return [
-        f"## {number}. You, {_moment(turn.started_at)}",
+        f"## {number}. You, {_moment(record.started_at)}",
         *attached,
-        *([turn.prompt_text] if turn.prompt_text.strip() else []),
-        f"## {number}. {turn.model}",
-        turn.text or "*no text*",
-        *notices,
-        _figures(turn),
+        *question_lines(turn),
+        f"## {number}. {one_line(record.model)}",
+        shown(turn.text) or "*no text*",
+        *trailer_lines(turn),
     ]
 
 
@@ -97,19 +100,5 @@ def _fenced(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _figures(turn: TurnRecord) -> str:
-    usage = turn.usage
-    about = "about " if usage.estimated else ""
-    ended = "" if turn.stop_reason == "end_turn" else f", {turn.stop_reason}"
-    return (
-        f"*{about}{usage.total_input_tokens} tokens in ({usage.cache_read_input_tokens} cached), "
-        f"{usage.output_tokens} out, {turn.cost.display}{ended}*"
-    )
-
-
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

@@ -340,7 +340,8 @@ async def test_an_export_reads_well_and_loses_nothing(
     ]
     assert "````" in text
     assert "tokens in" in text
-    assert "max_tokens" in text
+    assert "cut off at the token limit" in text
+    assert "<summary>Thinking</summary>\n\nhm\n" in text
     document, name = await manager.sessions.export(session, "json")
     assert name == "A-B-test.json"
     _, turns = await manager.sessions.get(session)

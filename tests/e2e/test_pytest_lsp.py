@@ -10,6 +10,7 @@ from typing import Any
 from lsprotocol import types
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
+from cmt_lsp.server import actions, chatfile
 from cmt_lsp.simulator import Simulator
 
 from .editor import CANARY, SERVER
@@ -58,7 +59,8 @@ async def test_a_whole_session_of_a_proper_client(sim: Simulator, world: Path) -
     )
     commands = result.capabilities.execute_command_provider.commands
     operations = result.capabilities.experimental["cmt"]["operations"]
-    assert [command.replace(".", "/") for command in commands] == operations
+    beside = [*actions.COMMANDS, *chatfile.COMMANDS]
+    assert list(commands) == [*(operation.replace("/", ".") for operation in operations), *beside]
 
     document = types.TextDocumentItem(uri, "python", 0, "def main(): ...\n")
     client.text_document_did_open(types.DidOpenTextDocumentParams(document))

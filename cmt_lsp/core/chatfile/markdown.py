@@ -9,7 +9,7 @@ from cmt_lsp.core.chatfile.marks import head_mark, mark, salt_for
 from cmt_lsp.core.chatfile.plain import one_line, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from cmt_lsp.core.chatfile.answer import ChatTurn, Link
 
@@ -37,15 +37,14 @@ def question_part(turn: ChatTurn) -> str:
     """Heading, what was attached, and the question."""
     title = f" · {one_line(turn.title)}" if turn.title else ""
     links = [", ".join(_link(link) for link in turn.attached)] if turn.attached else []
-    question = [shown(turn.question)] if turn.question.strip() else []
-    return "\n\n".join([f"{YOU}{title}", *links, *question])
+    return "\n\n".join([f"{YOU}{title}", *links, *question_lines(turn)])
 
 
 def answer_part(session_id: str, turn: ChatTurn) -> str:
     """Heading, answer, thinking, notices and figures; the marks stand on lines that are there anyway."""
     text = shown(turn.text)
     salt = salt_for(session_id, turn.id, text)
-    trailer = [*thinking_lines(turn), *notice_lines(turn), f"*{figures_line(turn.figures)}*"]
+    trailer = trailer_lines(turn)
     if len(trailer) > 1:
         first, *rest = trailer[0].split("\n")
         trailer[0] = "\n".join([f"{first} {mark('after', session_id, turn.id, salt)}", *rest])
@@ -54,16 +53,23 @@ def answer_part(session_id: str, turn: ChatTurn) -> str:
     return "\n\n".join([heading, text, *trailer])
 
 
-def thinking_lines(turn: ChatTurn) -> Sequence[str]:
-    """The thinking, folded where Markdown is shown; behind the answer, since in a plain editor nothing hides it."""
-    if not turn.thinking.strip():
-        return ()
-    return (f"<details><summary>Thinking</summary>\n\n{shown(turn.thinking)}\n\n</details>",)
+def question_lines(turn: ChatTurn) -> list[str]:
+    """The question, where one was asked."""
+    return [shown(turn.question)] if turn.question.strip() else []
 
 
-def notice_lines(turn: ChatTurn) -> Sequence[str]:
-    """A quoted line for each notice."""
-    return [f"> {one_line(notice)}" for notice in turn.notices]
+def trailer_lines(turn: ChatTurn) -> list[str]:
+    """Thinking, a quoted line for each notice, and the figures.
+
+    The thinking is folded where Markdown is shown, and stands behind the answer, since in a plain editor nothing hides it.
+    """
+    thinking = turn.thinking.strip()
+    folded = [f"<details><summary>Thinking</summary>\n\n{shown(thinking)}\n\n</details>"] if thinking else []
+    return [
+        *folded,
+        *(f"> {one_line(notice)}" for notice in turn.notices),
+        f"*{figures_line(turn.figures)}*",
+    ]
 
 
 def _link(link: Link) -> str:
