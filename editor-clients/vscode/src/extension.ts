@@ -4,13 +4,16 @@ import * as vscode from "vscode";
 import { registerCommands } from "./host/commands";
 import { KeyStore } from "./host/key-store";
 import { hasSecondarySideBar, Panels } from "./host/panels";
+import { ProblemFixes } from "./host/problem-fixes";
 import { Proposals } from "./host/proposals";
+import { Provision } from "./host/provider/provider";
 import { Relay } from "./host/relay";
+import { Reports } from "./host/reports";
 import { LiveSelections } from "./host/selections";
 import * as settings from "./host/settings";
 import { StatusItem } from "./host/status-item";
-import { Provision } from "./host/provider/provider";
 import { makeVerbs } from "./host/verbs";
+import type { ServerHealth } from "./messages";
 import { Connection } from "./server/connection";
 import { ManagedEnvironment } from "./server/environment";
 import { locate } from "./server/locate";
@@ -28,6 +31,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     key: () => keys.read(),
     log,
   });
+  const version: string = context.extension.packageJSON.version;
+  const reports = new Reports();
   const proposals = new Proposals();
   const selections = new LiveSelections((selection) => panels.broadcast({ type: "selection", selection }));
   const panels: Panels = new Panels(context.extensionUri, (panel, message) => relay.onMessage(panel, message));
@@ -41,9 +46,13 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     selections,
     panels,
     relay,
+    reports,
     new StatusItem(connection),
     new Provision(connection),
-    registerCommands({ connection, panels, relay, proposals, keys, environment, log }),
+    ProblemFixes.register(),
+    registerCommands({ connection, panels, proposals, keys, environment, reports, log, version }),
+    connection.onHealth(tellContext),
+    keys.onChanged(() => void passKey(keys, connection)),
     vscode.workspace.onDidChangeConfiguration((change) => onConfiguration(change, connection, panels)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.start()),
   );
@@ -54,4 +63,15 @@ function onConfiguration(change: vscode.ConfigurationChangeEvent, connection: Co
   if (settings.touchesPanel(change)) panels.broadcast({ type: "config", config: settings.panelConfig() });
   if (settings.touchesServerOptions(change)) void connection.tellOptions();
   if (settings.touchesServer(change)) void connection.restart();
+}
+
+/** For the steps of the walkthrough. */
+function tellContext({ state, key }: ServerHealth): void {
+  void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready");
+  void vscode.commands.executeCommand("setContext", "cmt.hasKey", key === true);
+}
+
+/** Another window set or forgot the key. */
+async function passKey(keys: KeyStore, connection: Connection): Promise<void> {
+  if (connection.health.state === "ready") await connection.tellKey((await keys.read()) ?? "").catch(() => undefined);
 }

@@ -1,39 +1,55 @@
-// Every command of the extension, by its id: registered once, each a line that says who does it.
+// Every command of the extension, by its id: each a line that says who does it.
 
 import * as vscode from "vscode";
-import type { Connection } from "../server/connection";
-import type { ManagedEnvironment } from "../server/environment";
-import type { KeyStore } from "./key-store";
-import type { Panels } from "./panels";
-import type { Proposals } from "./proposals";
-import type { Relay } from "./relay";
+import { attachCommands } from "./attach-commands";
+import { budgetCommands } from "./budget-commands";
+import { keyCommands } from "./key-commands";
+import { openMenu } from "./menu";
+import type { Parts } from "./parts";
+import { serverCommands } from "./server-commands";
+import { sessionCommands } from "./session-commands";
 
-export interface Parts {
-  connection: Connection;
-  panels: Panels;
-  relay: Relay;
-  proposals: Proposals;
-  keys: KeyStore;
-  environment: ManagedEnvironment;
-  log: vscode.LogOutputChannel;
-}
+/** What a command does; VS Code passes whatever its caller gave. */
+export type Commands = Record<string, (...args: any[]) => unknown>;
 
 export function registerCommands(parts: Parts): vscode.Disposable {
-  const { connection, panels, proposals, log } = parts;
-  const commands: Record<string, (...args: never[]) => unknown> = {
-    "cmt.focus": () => panels.shown(),
-    "cmt.openInEditor": () => panels.openEditor(undefined, "Claude"),
-    "cmt.restartServer": () => connection.restart(),
-    "cmt.showLog": () => log.show(),
-    "cmt.openSettings": (name?: string) => openSettings(name),
-    "cmt.acceptProposal": () => proposals.accept(),
-    "cmt.rejectProposal": () => proposals.reject(),
+  const commands: Commands = {
+    ...attachCommands(parts),
+    ...budgetCommands(parts),
+    ...keyCommands(parts),
+    ...serverCommands(parts),
+    ...sessionCommands(parts),
+    "cmt.acceptProposal": () => parts.proposals.accept(),
+    "cmt.rejectProposal": () => parts.proposals.reject(),
+    "cmt.menu": () => openMenu(parts.connection),
   };
-  const registered = Object.entries(commands).map(([id, act]) => vscode.commands.registerCommand(id, act));
+  const registered = Object.entries(commands).map(([id, act]) => vscode.commands.registerCommand(id, told(act)));
   return vscode.Disposable.from(...registered);
 }
 
-async function openSettings(name: string | undefined): Promise<void> {
-  const wanted = typeof name === "string" && name.startsWith("cmt.") ? name : "cmt.";
-  await vscode.commands.executeCommand("workbench.action.openSettings", wanted);
+/** A command that fails says so in one sentence, with the button that mends it where there is one. */
+function told(act: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
+  return async (...args) => {
+    try {
+      return await act(...args);
+    } catch (error) {
+      void showFailure(error);
+      return undefined;
+    }
+  };
+}
+
+const MENDS: Record<string, { title: string; command: string }> = {
+  missing_key: { title: "Set the key", command: "cmt.setKey" },
+  auth: { title: "Set the key", command: "cmt.setKey" },
+  server_stopped: { title: "Restart the server", command: "cmt.restartServer" },
+  budget_exceeded: { title: "Change the budget", command: "cmt.setBudget" },
+};
+
+async function showFailure(error: unknown): Promise<void> {
+  const message = error instanceof Error ? error.message : String(error);
+  const kind = (error as { body?: { data?: { kind?: string } } }).body?.data?.kind;
+  const mend = kind ? MENDS[kind] : undefined;
+  const chosen = await vscode.window.showErrorMessage(message, ...(mend ? [mend.title] : []));
+  if (mend && chosen === mend.title) await vscode.commands.executeCommand(mend.command);
 }

@@ -38,7 +38,9 @@ export function serverSettings(): ServerSettings {
 export function serverOptions(): Record<string, unknown> {
   const settings = vscode.workspace.getConfiguration(SECTION);
   const set = SERVER_OPTIONS.map((name) => [name, settings.get(name)] as const);
-  return Object.fromEntries(set.filter(([, value]) => value !== null && value !== undefined && value !== ""));
+  const given = set.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  // The extension has menus of its own for what the server offers as code actions.
+  return { ...Object.fromEntries(given), codeActions: false };
 }
 
 export function panelConfig(): PanelConfig {

@@ -6,7 +6,18 @@ import { statusText, tooltip } from "./status-text";
 
 /** The cache's time left is told anew this often, though the server has nothing new to say. */
 const TICK_MS = 10_000;
-const LINKS = ["cmt.focus", "cmt.newSession", "cmt.history", "cmt.setBudget", "cmt.showLog", "cmt.restartServer", "cmt.installServer", "cmt.openSettings", "cmt.setApiKey", "cmt.doctor", "cmt.usage"];
+const LINKS = [
+  "cmt.doctor",
+  "cmt.focus",
+  "cmt.installServer",
+  "cmt.newSession",
+  "cmt.openSettings",
+  "cmt.restartServer",
+  "cmt.setBudget",
+  "cmt.setKey",
+  "cmt.showLog",
+  "cmt.usage",
+];
 
 export class StatusItem implements vscode.Disposable {
   readonly #item = vscode.window.createStatusBarItem("cmt.status", vscode.StatusBarAlignment.Right, 90);

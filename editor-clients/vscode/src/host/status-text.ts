@@ -27,7 +27,7 @@ export function statusText(health: ServerHealth, status: Status | null, now: num
 export function tooltip(health: ServerHealth, status: Status | null, now: number): string {
   const lines = [`**Claude** ${escape(health.version ?? "")}`, ""];
   if (health.message) lines.push(escape(health.message), "", health.mend.map((one) => link(one.title, one.command, one.args)).join(" · "), "");
-  if (health.state === "ready" && health.key === false) lines.push(`No API key is set. ${link("Set the key", "cmt.setApiKey")}`, "");
+  if (health.state === "ready" && health.key === false) lines.push(`No API key is set. ${link("Set the key", "cmt.setKey")}`, "");
   if (status) lines.push(...table(status, now), "");
   const links: [string, string][] = [["Open the chat", "cmt.focus"], ["New session", "cmt.newSession"], ["Usage", "cmt.usage"], ["Set a budget", "cmt.setBudget"], ["Doctor", "cmt.doctor"], ["Log", "cmt.showLog"]];
   lines.push(links.map(([title, command]) => link(title, command)).join(" · "));

@@ -26,7 +26,7 @@ export function makeVerbs(panels: () => Panels, proposals: Proposals): Verbs {
     reveal: ({ item }) => reveal(item),
     pickImages,
     pickFiles,
-    save: ({ name, text }) => save(name, text),
+    save: ({ name, text }) => saveText(name, text),
     command: ({ command, args }) => run(command, args ?? []),
     openInEditor: async ({ sessionId }) => panels().openEditor(sessionId, "Claude"),
     confirm: ({ message, detail, yes }) => confirm(message, detail, yes),
@@ -99,7 +99,8 @@ async function pickFiles(): Promise<Attached[]> {
   return attachFiles(picked ?? []);
 }
 
-async function save(name: string, text: string): Promise<{ saved: boolean }> {
+/** Save a text where the person says. */
+export async function saveText(name: string, text: string): Promise<{ saved: boolean }> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.file(process.env.HOME ?? "/");
   const defaultUri = vscode.Uri.joinPath(folder, path.basename(name));
   const target = await vscode.window.showSaveDialog({ defaultUri });
