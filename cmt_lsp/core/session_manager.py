@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cmt_lsp.api.cache_manager import CacheManager
 from cmt_lsp.api.errors import (
-    AuthError,
     BadParamsError,
-    MissingKeyError,
     UnknownTurnError,
 )
 from cmt_lsp.api.models import Cost, all_models, price_notices
@@ -28,20 +26,15 @@ from cmt_lsp.core.clients import Clients
 from cmt_lsp.core.compare.comparison import drafts_of
 from cmt_lsp.core.compare.runner import ComparisonRunner
 from cmt_lsp.core.completion.completer import Completer
-from cmt_lsp.core.completion.messages import taking_turns
 from cmt_lsp.core.conversation import ConversationManager
 from cmt_lsp.core.credentials import CredentialSource
 from cmt_lsp.core.draft import checked, draft_again, draft_of
-from cmt_lsp.core.forecast import forecast, outlook_of
-from cmt_lsp.core.guard.concern import pieces_of
-from cmt_lsp.core.guard.permission import NOBODY, Permission, look
+from cmt_lsp.core.foresight import Foresight
+from cmt_lsp.core.guard.permission import NOBODY, Permission
 from cmt_lsp.core.identity import is_id, new_id
 from cmt_lsp.core.images import image_sources
-from cmt_lsp.core.money.attempt import Origin
 from cmt_lsp.core.money.ledger import Ledger
-from cmt_lsp.core.preview import preview_of
-from cmt_lsp.core.question import place_question
-from cmt_lsp.core.records import SessionInfo, SessionRecord
+from cmt_lsp.core.records import SessionInfo
 from cmt_lsp.core.session_catalog import SessionCatalog
 from cmt_lsp.core.settling import Settling
 from cmt_lsp.core.shelf import SessionShelf
@@ -62,13 +55,8 @@ if TYPE_CHECKING:
 
     from cmt_lsp.api.anthropic_client import AnthropicClient
     from cmt_lsp.core.compare.comparison import Comparison
-    from cmt_lsp.core.completion.messages import Said
     from cmt_lsp.core.context.pin_reader import PinReader
-    from cmt_lsp.core.forecast import Forecast
-    from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.images import AnyImage
-    from cmt_lsp.core.preview import Preview
-    from cmt_lsp.core.question import Question
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.turn import CancelReason, Turn, TurnEvent, TurnResult
     from cmt_lsp.core.warming.keeper import Alarm
@@ -151,8 +139,6 @@ class APISessionManager:
         )
         self._runner = TurnRunner(stage)
         self._comparisons = ComparisonRunner(stage)
-        self._completer = Completer(stage)
-        self._completions: SessionRecord | None = None
         self.warming = Warming(stage, lambda: self._settings, alarm)
         self.sessions = SessionCatalog(
             self._shelf,
@@ -163,6 +149,8 @@ class APISessionManager:
             TranscriptFolder(self._store.state_dir),
             lambda session_id: self.warming.keeper.stop(session_id, "the session was deleted"),
         )
+        self.foresight = Foresight(stage, lambda: self._settings, self.sessions.new_record)
+        self.completions = Completer(stage, lambda: self._settings, self.sessions.new_record)
 
     # Scripts
 
@@ -280,28 +268,6 @@ class APISessionManager:
         self.warming.follow(turn)
         return turn
 
-    def start_completion(
-        self,
-        messages: Sequence[Said],
-        request: TurnRequest,
-        emit: Callable[[TurnEvent], None],
-        *,
-        system_prompt: str | None = None,
-        workspace: str | Path | None = None,
-    ) -> Turn:
-        """Answer a conversation that the caller keeps; `request` says with what, its text is the last message's.
-
-        BadParamsError. Nothing is stored but the money, which all completions of a process have on one account.
-        """
-        said = taking_turns(messages)
-        last = said[-1]
-        request = replace(request, text=last.text, images=last.images)
-        draft = draft_of(request, self._settings.model, self._settings, self._today())
-        if self._completions is None:
-            self._completions = self.sessions.new_record("Completions", workspace=workspace)
-        account = replace(self._completions, model=draft.model, system_prompt=system_prompt or None)
-        return self._completer.start(account, said, draft, self._settings, emit, new_id(self._clock()))
-
     def start_comparison(
         self,
         session_id: str,
@@ -323,46 +289,6 @@ class APISessionManager:
         conversation = await self._shelf.load(session_id)
         await self.sessions.durable(await self._comparisons.choose(conversation, comparison_id, model))
         return await self.sessions.info(conversation)
-
-    async def preview(
-        self, session_id: str | None, request: TurnRequest, window: Origin | None = None
-    ) -> Preview:
-        """The blocks that a turn would send, in order, each with its origin, tokens and price.
-
-        Nothing leaves for it: other than `predict`, it does not let the endpoint count.
-        """
-        question = await self._question(session_id, request)
-        plan = question.plan.prompt
-        outlook = outlook_of(plan, self.cache)
-        origin = window or Origin("turn", session_id or "", "", "")
-        told = await forecast(question, outlook, origin, self.ledger, None, self._clock)
-        return preview_of(question, told.prediction, outlook, self.cache.read_up_to(plan), self._clock())
-
-    async def predict(self, session_id: str | None, request: TurnRequest, window: Origin) -> Forecast:
-        """What a turn would use and cost; asks the endpoint to count the prompt, which is free.
-
-        `window` says for whom, where the question makes a session of its own.
-        """
-        conversation = None if session_id is None else await self._shelf.load(session_id)
-        question = await self._question(session_id, request)
-        origin = window
-        if conversation is not None:
-            record = conversation.record
-            origin = Origin("turn", record.id, "", record.workspace or "")
-        outlook = outlook_of(question.plan.prompt, self.cache)
-        try:
-            client, _ = await self._clients.for_request(self._settings)
-        except (MissingKeyError, AuthError):
-            count = None
-        else:
-            count = client.count_tokens
-        return await forecast(question, outlook, origin, self.ledger, count, self._clock)
-
-    async def concerns(self, request: TurnRequest, session_id: str | None = None) -> tuple[Concern, ...]:
-        """What of a question, and of what is pinned to its session, would be held and asked about; asks nobody."""
-        pinned = (await self._shelf.load(session_id)).pinned.unsent if session_id else ()
-        pieces = pieces_of(request.text, (*pinned, *request.context), request.images)
-        return await look(pieces, request.permission, scan=self._settings.scans)
 
     @property
     def running(self) -> list[Turn]:
@@ -446,14 +372,6 @@ class APISessionManager:
         except asyncio.CancelledError:
             turn.cancel("user")
             raise
-
-    async def _question(self, session_id: str | None, request: TurnRequest) -> Question:
-        """A question as it would be sent in a session, or in a new one."""
-        if session_id is None:
-            conversation = ConversationManager(self.sessions.new_record())
-        else:
-            conversation = await self._shelf.load(session_id)
-        return await place_question(conversation, request, self._settings, self.cache, self._today())
 
     def _new_price_notices(self) -> tuple[str, ...]:
         """Once, and not while the tables are being loaded elsewhere: loading them here would hold up the loop."""

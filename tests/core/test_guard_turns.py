@@ -65,7 +65,7 @@ async def test_a_large_text_is_looked_through_beside_the_loop(manager: APISessio
             beats += 1
 
     beating = asyncio.create_task(beat())
-    assert await manager.concerns(TurnRequest(text)) == ()
+    assert await manager.foresight.concerns(TurnRequest(text)) == ()
     beating.cancel()
     assert beats > 10
 

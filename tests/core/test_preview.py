@@ -101,7 +101,7 @@ async def test_what_is_previewed_is_what_is_sent(
             ),  # each is decoded in a process of its own
             model=dice.choice(MODELS) if dice.random() < 0.3 else None,
         )
-        shown = await manager.preview(session, request)
+        shown = await manager.foresight.preview(session, request)
         count = len(simulator.requests)
         await ask(manager, session, request.text, **_fields(request))
         (sent,) = [each for each in simulator.requests[count:] if each.path.endswith("/messages")]
@@ -126,12 +126,12 @@ async def test_prices_add_up_and_tell_what_the_cache_saves(
     (tmp_path / "big.py").write_text("x = 1\n" * 4000)
     file = WholeFile((tmp_path / "big.py").as_uri(), "", "python", "big.py")
     session = (await manager.sessions.create(workspace=tmp_path, pinned=[file], model="claude-sonnet-5-5")).id
-    first = await manager.preview(session, TurnRequest("one"))
+    first = await manager.foresight.preview(session, TurnRequest("one"))
     assert {piece.cache for piece in first.pieces} <= {"written", "none"}
     assert [piece.warm_nano for piece in first.pieces] == [piece.cold_nano for piece in first.pieces]
     await ask(manager, session, "one")
 
-    second = await manager.preview(session, TurnRequest("two"))
+    second = await manager.foresight.preview(session, TurnRequest("two"))
 
     pin = second.pieces[0]
     assert (pin.origin, pin.pinned, pin.cache) == ("big.py", True, "read")
@@ -151,7 +151,7 @@ async def test_prices_add_up_and_tell_what_the_cache_saves(
 async def test_a_model_without_a_price_has_tokens_and_no_prices(
     manager: APISessionManager, simulator: Simulator
 ) -> None:
-    shown = await manager.preview(None, TurnRequest("hello", model="my-own-model"))
+    shown = await manager.foresight.preview(None, TurnRequest("hello", model="my-own-model"))
 
     assert shown.pieces[0].tokens > 0
     assert shown.pieces[0].cold_nano is None
@@ -163,7 +163,7 @@ async def test_a_preview_tells_what_was_cut_and_asks_nobody_to_count(
 ) -> None:
     session = await new_session(manager)
     long = NamedText("log", "line\n" * 200_000)
-    shown = await manager.preview(session, TurnRequest("why", context=(long,)))
+    shown = await manager.foresight.preview(session, TurnRequest("why", context=(long,)))
 
     assert shown.pieces[0].cut_lines == 80_000
     assert "the last 80000 lines were left out" in " ".join(shown.notices)

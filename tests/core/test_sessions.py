@@ -400,7 +400,7 @@ async def test_a_preview_names_each_block_and_sends_nothing(
     await ask(manager, session, "one")
     request = TurnRequest("two", context=(NamedText("log", "line\n" * 10),))
 
-    blocks = (await manager.preview(session, request)).pieces
+    blocks = (await manager.foresight.preview(session, request)).pieces
 
     shown = [(block.kind, block.origin, block.cached) for block in blocks if block.kind != "history"]
     assert shown[:2] == [("system", "system prompt", True), ("text", "log", True)]
@@ -414,7 +414,9 @@ async def test_a_preview_names_each_block_and_sends_nothing(
     for block in flat:
         block.pop("cache_control", None)
     assert [block.content_block for block in blocks] == flat
-    assert [block.kind for block in (await manager.preview(None, TurnRequest("hi"))).pieces] == ["prompt"]
+    assert [block.kind for block in (await manager.foresight.preview(None, TurnRequest("hi"))).pieces] == [
+        "prompt"
+    ]
 
 
 async def test_long_prompts_are_cached_and_the_verdict_says_so(

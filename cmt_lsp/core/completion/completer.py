@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import CmtError
 from cmt_lsp.core.asking import ask, begin, land
-from cmt_lsp.core.completion.messages import blocks_of, history_of
+from cmt_lsp.core.completion.messages import blocks_of, history_of, taking_turns
 from cmt_lsp.core.conversation import ConversationManager
+from cmt_lsp.core.draft import draft_of
 from cmt_lsp.core.ending import record_of, result_of, result_of_nothing
 from cmt_lsp.core.guard.concern import Piece
 from cmt_lsp.core.guard.permission import pass_guard
+from cmt_lsp.core.identity import new_id
 from cmt_lsp.core.images import load_images
 from cmt_lsp.core.judging import judged
 from cmt_lsp.core.turn import TurnStarted
@@ -20,6 +24,7 @@ from cmt_lsp.core.turn import TurnStarted
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cmt_lsp.core.asking import Asking
     from cmt_lsp.core.completion.messages import Said
@@ -27,31 +32,45 @@ if TYPE_CHECKING:
     from cmt_lsp.core.records import SessionRecord
     from cmt_lsp.core.settings import Settings
     from cmt_lsp.core.stage import Stage
-    from cmt_lsp.core.turn import Turn, TurnEvent
+    from cmt_lsp.core.turn import Turn, TurnEvent, TurnRequest
 
 
 class Completer:
     """Starts completions; any number may run at once, since none changes anything that another reads."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(
+        self, stage: Stage, settings: Callable[[], Settings], new_record: Callable[..., SessionRecord]
+    ) -> None:
+        """`new_record` makes the session to which all completions of a process are charged; it is stored nowhere."""
         self._stage = stage
+        self._settings = settings
+        self._new_record = new_record
+        self._account: SessionRecord | None = None
         self._passed: set[bytes] = set()
         """Digests of the messages that the guard let pass: their caller sends them again with every question."""
 
     def start(
         self,
-        account: SessionRecord,
         messages: Sequence[Said],
-        draft: Draft,
-        settings: Settings,
+        request: TurnRequest,
         emit: Callable[[TurnEvent], None],
-        turn_id: str,
+        *,
+        system_prompt: str | None = None,
+        workspace: str | Path | None = None,
     ) -> Turn:
-        """Answer the last of `messages` in the running loop; `account` is the session that is charged."""
-        conversation = ConversationManager(account, ())
-        asking = begin("complete", conversation, draft, emit, turn_id, self._stage.ledger, self._stage.clock)
-        self._stage.settling.expect(asking.turn, asking.meter)
-        task = asking.turn.carry(self._stream(asking, messages, settings))
+        """Answer a conversation in the running loop; BadParamsError.
+
+        `request` says with what; its text and images are the last message's.
+        """
+        said, settings, now = taking_turns(messages), self._settings(), self._stage.clock()
+        request = replace(request, text=said[-1].text, images=said[-1].images)
+        draft = draft_of(request, settings.model, settings, datetime.fromtimestamp(now, UTC).date())
+        self._account = self._account or self._new_record("Completions", workspace=workspace)
+        account = replace(self._account, model=draft.model, system_prompt=system_prompt or None)
+        conversation, stage = ConversationManager(account, ()), self._stage
+        asking = begin("complete", conversation, draft, emit, new_id(now), stage.ledger, stage.clock)
+        stage.settling.expect(asking.turn, asking.meter)
+        task = asking.turn.carry(self._stream(asking, said, settings))
         task.add_done_callback(partial(self._end, asking))
         return asking.turn
 

@@ -57,7 +57,7 @@ async def complete(
     )
 
     async def start(emit: Listener) -> Turn:
-        return window.manager.start_completion(
+        return window.manager.completions.start(
             said, request, emit, system_prompt=params.system, workspace=window.workspace
         )
 
@@ -96,7 +96,7 @@ async def preview(window: Window, caller: Caller, params: wire.ChatParams) -> wi
     """The blocks that a chat with the same params would send; sends nothing."""
     request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
-    shown = await window.manager.preview(session_id, request, await _origin(window, session_id))
+    shown = await window.manager.foresight.preview(session_id, request, await _origin(window, session_id))
     session = await window.manager.sessions.load(session_id) if session_id else None
     named = params.model or (session.model if session else window.settings.model)
     return wire.PreviewResult(
@@ -114,7 +114,7 @@ async def predict(window: Window, caller: Caller, params: wire.ChatParams) -> wi
     """What a chat with the same params would use and cost; only the free token counter is asked."""
     request = await turn_request(window, caller, params)
     session_id = params.session_id or window.current
-    told = await window.manager.predict(session_id, request, await window.origin())
+    told = await window.manager.foresight.predict(session_id, request, await window.origin())
     notices = (*told.notices, *await _held(window, request, session_id))
     return prediction_shape(told.prediction, effects=told.effects, images=told.images, notices=notices)
 
@@ -123,7 +123,7 @@ async def _held(window: Window, request: TurnRequest, session_id: str | None) ->
     """What of a question would be asked about, unless that is allowed already."""
     if request.permission.allowed:
         return []
-    return [held_notice(concern) for concern in await window.manager.concerns(request, session_id)]
+    return [held_notice(concern) for concern in await window.manager.foresight.concerns(request, session_id)]
 
 
 async def _origin(window: Window, session_id: str | None) -> Origin:

@@ -68,7 +68,7 @@ async def ask(only: Window, session: str, turn: Turn) -> Judged:
         context=(NamedText("code.py", turn.code),) if turn.code else (),
         images=(ImageSource(data=turn.image),) if turn.image else (),
     )
-    counted = await only.manager.predict(session, request, Origin("turn", "", "", ""))
+    counted = await only.manager.foresight.predict(session, request, Origin("turn", "", "", ""))
     told: list[Prediction] = []
 
     def hear(event: TurnEvent) -> None:
