@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cmt_lsp.api.errors import BadParamsError
 from cmt_lsp.api.models import display_usd
 from cmt_lsp.api.vision.blocks import size_of_block
 from cmt_lsp.core.cache.switch import losing_nano
+from cmt_lsp.core.chatfile.answer import attached_titles, thinking_of
 from cmt_lsp.core.images import images_of
 from cmt_lsp.server import wire
 from cmt_lsp.server.rpc.uris import folder
@@ -22,7 +23,7 @@ from cmt_lsp.server.shapes.values import (
 from cmt_lsp.server.window.attachments import attached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cmt_lsp.core.records import TurnRecord
@@ -156,9 +157,9 @@ def _turn_shape(turn: TurnRecord) -> wire.TurnRecord:
         cache=cache_shape(turn.cache),
         cost=cost_shape(turn.cost),
         timing=timing_shape(turn.timing),
-        attachments=_attachments(turn) or None,
+        attachments=attached_titles(turn) or None,
         images=_images(turn) or None,
-        thinking=_thinking(turn.answer) or None,
+        thinking=thinking_of(turn.answer) or None,
         notices=list(turn.notices) or None,
     )
 
@@ -171,18 +172,3 @@ def _images(turn: TurnRecord) -> list[wire.TurnImage]:
         kind = block["source"].get("media_type", "image")
         images.append(wire.TurnImage(index=index, media_type=kind, bytes=weight, width=width, height=height))
     return images
-
-
-def _attachments(turn: TurnRecord) -> list[str]:
-    """One line for each block besides the question itself: the context's first line, or the image's type."""
-    lines = []
-    for block in turn.prompt:
-        if block["type"] == "image":
-            lines.append(block["source"].get("media_type", "image"))
-        elif block.get("text") != turn.prompt_text:
-            lines.append(str(block.get("text", "")).split("\n", 1)[0])
-    return lines
-
-
-def _thinking(answer: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(str(block.get("thinking", "")) for block in answer if block.get("type") == "thinking")
