@@ -1,7 +1,7 @@
 // What the person can do, as calls of the server and the host with their effect on the state.
 
 import type { FromHost } from "../messages";
-import type { ChatParams, CompareResult, ContextItem, Image, Model, Prediction, RetryParams, Session, TurnResult } from "../wire";
+import type { BudgetScope, ChatParams, CompareResult, ContextItem, Image, Model, Prediction, RetryParams, Session, SessionUpdateParams, TurnResult } from "../wire";
 import { bodyOf, type Host } from "./host";
 import { isEmpty, NO_DRAFT, type Draft, type Picture } from "./state/draft";
 import { NEW, type Held, type Panel } from "./state/panel";
@@ -306,11 +306,27 @@ export class Actions {
   }
 
   private async update(sessionId: string, change: { name?: string; model?: string }): Promise<void> {
+    await this.change({ sessionId, ...change });
+  }
+
+  /** Change a session, as a person or an advice says, and tell what the server notes about it. */
+  async change(params: SessionUpdateParams): Promise<void> {
     await this.noting(async () => {
-      const session = await this.host.call("cmt/session/update", { sessionId, ...change });
+      const session = await this.host.call("cmt/session/update", params);
       this.store.act({ type: "renamed", session });
       if (session.notices?.length) this.store.act({ type: "noticed", text: session.notices.join(" ") });
     });
+  }
+
+  /** Set a limit, or remove it; answers whether it was taken. */
+  async setBudget(scope: BudgetScope, limitUsd: number | null, warnAt?: number[]): Promise<boolean> {
+    const set = await this.noting(() => this.host.call("cmt/budget/set", { scope, limitUsd, ...(warnAt ? { warnAt } : {}) }));
+    return set !== undefined;
+  }
+
+  copy(text: string, said: string): void {
+    this.host.tell({ type: "copy", text });
+    this.store.act({ type: "say", text: said });
   }
 
   async remove(session: Session): Promise<void> {

@@ -55,3 +55,12 @@ export function percent(share: number): string {
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
+
+/** A sum that the server tells in nano-dollars only, written as it writes them itself. */
+export function dollars(nano: number): string {
+  if (nano < 0) return `-${dollars(-nano)}`;
+  if (nano > 0 && nano < 50_000) return "<$0.0001";
+  const decimals = nano < 9_999_950_000 ? 4 : 2;
+  const figure = (nano / 1e9).toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return `$${figure}`;
+}

@@ -1,0 +1,104 @@
+// Opens the panel alone in headless Chromium: its own bundle, the real page and policy, a host that is a fake. For tests
+// that need a browser, and for looking.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import { page as documentOf } from "../../../src/host/page";
+import { THEMES } from "./themes";
+
+export const ROOT = process.cwd();
+const ORIGIN = "http://panel.test";
+
+export interface Look {
+  theme?: string;
+  width?: number;
+  height?: number;
+  /** Runs in the page before the panel, with `fake` and `samples` at hand. */
+  scene?: () => void;
+  reducedMotion?: boolean;
+}
+
+export interface Bench {
+  open(look?: Look): Promise<Opened>;
+  close(): Promise<void>;
+}
+
+export interface Opened {
+  page: Page;
+  /** Addresses that were asked for besides the panel's own three files. */
+  requests: string[];
+  /** Errors and refusals of the policy. */
+  problems: string[];
+  close(): Promise<void>;
+}
+
+/** The test bed's own Playwright drives the machine's Chromium; nothing is downloaded. */
+export async function bench(): Promise<Bench> {
+  const { build } = await import("esbuild");
+  const options = {
+    absWorkingDir: ROOT, bundle: true, write: false, format: "iife", target: "chrome122", jsx: "automatic", jsxImportSource: "preact",
+    outdir: "out", logLevel: "silent", minify: true,
+  } as const;
+  const built = await build({ ...options, entryPoints: { view: "src/view/main.tsx", fake: "test/unit/harness/fake-host.ts" } });
+  const file = (name: string): string => built.outputFiles.find((one) => one.path.endsWith(name))!.text;
+  const library = join(ROOT, "test/bed/node_modules/playwright-core/index.mjs");
+  const { chromium } = (await import(pathToFileURL(library).href)) as typeof import("playwright-core");
+  const browser: Browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM"] ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path)),
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+  });
+  return {
+    open: (look = {}) => openIn(browser, file, look),
+    close: () => browser.close(),
+  };
+}
+
+async function openIn(browser: Browser, file: (name: string) => string, look: Look): Promise<Opened> {
+  const { theme = "dark", width = 400, height = 800 } = look;
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: look.reducedMotion ? "reduce" : "no-preference" });
+  const page = await context.newPage();
+  const requests: string[] = [];
+  const problems: string[] = [];
+  const own: Record<string, { type: string; body: string }> = {
+    "/": { type: "text/html", body: documentOf({ cspSource: ORIGIN, script: "/view.js", style: "/view.css", nonce: "bench" }) },
+    "/view.js": { type: "text/javascript", body: file("view.js") },
+    "/view.css": { type: "text/css", body: file("view.css") },
+  };
+  await context.route("**", async (route) => {
+    const url = new URL(route.request().url());
+    const known = url.origin === ORIGIN ? own[url.pathname] : undefined;
+    if (known) return route.fulfill({ contentType: known.type, body: known.body });
+    requests.push(url.href);
+    return route.abort();
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("dialog", (dialog) => {
+    problems.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/favicon/.test(message.text())) problems.push(message.text());
+  });
+  await page.addInitScript(file("fake.js"));
+  if (look.scene) await page.addInitScript(look.scene);
+  const { kind, colours } = THEMES[theme]!;
+  await page.addInitScript(
+    ({ kind, colours }: { kind: string; colours: Record<string, string> }) => {
+      new MutationObserver((_, observer) => {
+        if (!document.documentElement) return;
+        observer.disconnect();
+        for (const [name, value] of Object.entries(colours)) document.documentElement.style.setProperty(`--vscode-${name}`, value);
+      }).observe(document, { childList: true });
+      document.addEventListener("DOMContentLoaded", () => {
+        document.body.className = kind;
+        document.body.style.background = "var(--vscode-sideBar-background)";
+      });
+    },
+    { kind, colours },
+  );
+  await page.goto(`${ORIGIN}/`);
+  await page.waitForSelector("header");
+  return { page, requests, problems, close: () => context.close() };
+}
