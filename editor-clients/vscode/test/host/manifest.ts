@@ -28,7 +28,8 @@ test("no proposed API is asked for", async () => {
 });
 
 test("what can run code or name a program is of machine scope", async () => {
-  const settings = Object.entries<any>(manifest().contributes.configuration.properties ?? {});
+  const sections = [manifest().contributes.configuration].flat();
+  const settings = sections.flatMap((section) => Object.entries<any>(section.properties ?? {}));
   const loose = settings.filter(([name, one]) => name.startsWith("cmt.server.") && one.scope !== "machine");
   assert.deepEqual(loose.map(([name]) => name), []);
   assert.ok(settings.length > 0);
