@@ -195,7 +195,6 @@ class Actions:
         if held is None or held.held is None or wanted_id not in (None, held.id):
             self._tell(types.MessageType.Info, "nothing waits to be allowed.")
             return
-        self._held = None
         self.start(caller, held.work, held.allowed | {held.held})
 
     def start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
@@ -204,6 +203,7 @@ class Actions:
         if place is not None:
             context = (*work.request.context, surroundings(place, self._home.window.folders))
             work = replace(work, place=place, request=replace(work.request, context=context))
+        self._held = None
         errand_id = str(next(self._ids))
         errand = Errand(
             errand_id, work, caller, self._home.window, self._editing, self._home.chat_files, allowed

@@ -15,6 +15,7 @@ from cmt_lsp.core.chatfile.answer import ChatAnswer
 from cmt_lsp.core.guard.permission import Permission
 from cmt_lsp.core.prompts.replacement import Unusable, fitted, replacement
 from cmt_lsp.core.turn import Thinking
+from cmt_lsp.server.rpc.faults import log_fault
 from cmt_lsp.server.window.audience import Audience
 from cmt_lsp.server.window.progress_line import ProgressLine
 from cmt_lsp.server.window.turn_progress import summary
@@ -96,31 +97,49 @@ class Errand:
 
     async def run(self) -> None:
         """All of it; never raises. The command that began it is answered first."""
-        await asyncio.sleep(
-            0
-        )  # the answer is written when the command's task is done, which is before this goes on
+        await asyncio.sleep(0)  # the answer goes out when the command's task is done, before this goes on
         try:
             await self._run()
         except CmtError as error:
             self._tell_failure(error)
-        except Exception as error:  # the person would wait for ever
-            logger.exception("An action failed inside")
-            self._say(
-                types.MessageType.Error, f"failed inside cmt-lsp ({type(error).__name__}); please report it."
-            )
+        except Exception as error:  # noqa: BLE001 - the person would wait for ever
+            error_id = log_fault("an action", error)
+            self._say(types.MessageType.Error, f"internal error {error_id}; the log of the server says more.")
 
     async def _run(self) -> None:
         session_id = await self._session()
+        try:
+            result = await self._answered(session_id)
+        except CmtError:
+            await self._discard(session_id)
+            raise
+        if result.text.strip():
+            await self._hand_over(result)
+        else:
+            await self._discard(session_id)
+            self._say(types.MessageType.Warning, " ".join(("no answer.", *result.notices)))
+
+    async def _answered(self, session_id: str) -> TurnResult:
+        """The result of the question, over a budget only with the person's word."""
         request = replace(self.work.request, permission=self._permission())
         if any(held.kind == "budget" for held in self.allowed):
-            request = replace(request, budget_override=OVERRIDE)
+            return await self._ask(session_id, replace(request, budget_override=OVERRIDE))
         try:
-            result = await self._ask(session_id, request)
+            return await self._ask(session_id, request)
         except BudgetExceededError as error:
             if not await self._pass_budget(error.message.rstrip(".")):
                 raise
-            result = await self._ask(session_id, replace(request, budget_override=OVERRIDE))
-        await self._hand_over(result)
+            return await self._ask(session_id, replace(request, budget_override=OVERRIDE))
+
+    async def _discard(self, session_id: str) -> None:
+        """A session that was made for this and has nothing in it is no use to anybody."""
+        if self.work.session_id is not None:
+            return
+        try:
+            if not (await self._window.manager.sessions.load(session_id)).turns:
+                await self._window.manager.sessions.delete(session_id)
+        except CmtError as error:
+            logger.info("An empty session stays: %s", error.kind)
 
     async def _session(self) -> str:
         if self.work.session_id is not None:
@@ -227,9 +246,6 @@ class Errand:
     # --- the answer
 
     async def _hand_over(self, result: TurnResult) -> None:
-        if not result.text.strip():
-            self._say(types.MessageType.Warning, f"no answer. {' '.join(result.notices)}")
-            return
         name = await self._named(result)
         refused = None
         if self.work.prompt.result == "edit":

@@ -56,7 +56,7 @@ def offers_for(
 
 def wanted(offers: Iterable[Offer], only: Sequence[str] | None) -> list[Offer]:
     """Those of the kinds that the editor asks for, sub-kinds included."""
-    if only is None:
+    if not only:
         return list(offers)
     return [offer for offer in offers if any(_is_of(offer.kind, kind) for kind in only)]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cmt_lsp.core.chatfile.answer import CodeOrigin
 from cmt_lsp.core.context.items import Selection, WholeFile
+from cmt_lsp.core.prompts.prompt import ASK
 from cmt_lsp.core.prompts.replacement import fence_for
 from cmt_lsp.core.turn import TurnRequest
 from cmt_lsp.server import wire
@@ -73,7 +74,7 @@ def work_about(
 ) -> Work:
     """A prompt and the person's own words, asked about a place of an open document, or about nothing."""
     question = words or prompt.text
-    text = f"{prompt.text}\n\n{words}" if words and prompt.text != words else question
+    text = f"{prompt.text}\n\n{words}" if words and prompt is not ASK else question
     if prompt.result == "edit" and place is not None:
         text = f"{text}\n\n{_rule(place)}"
     context: tuple[ContextItem, ...] = ()

@@ -245,9 +245,8 @@ class CmtProtocol(LanguageServerProtocol):
         given = request.params if isinstance(request.params, dict) else {}
         name = given.get("command")
         if isinstance(name, str) and (command := self._hooks.commands.get(name)):
-            token = self._table.token(given, "workDoneToken")
-            caller = Caller("command", request.id, None, token, self.peer)
-            return await command(caller, given.get("arguments"))
+            # Answered at once, after which a token that came with the command may not be used.
+            return await command(Caller("command", request.id, None, None, self.peer), given.get("arguments"))
         row = self._table.command(name) if isinstance(name, str) else None
         if row is None:
             raise BadValueError("must name a command of this server", ".command")
