@@ -133,26 +133,6 @@ def test_preview_shows_what_would_be_sent_and_sends_nothing(nvim: NvimChild, sim
     assert sim.requests == []
 
 
-def test_a_picture_is_told_with_size_tokens_and_price(nvim: NvimChild, sim: Simulator) -> None:
-    """Before it is sent, and it travels by its path."""
-    from PIL import Image
-
-    Image.new("RGB", (200, 100), "red").save(nvim.folder / "red.png")
-    nvim.command("Cmt image red.png")
-    nvim.screen.wait_for("red.png", "200 x 100", "tokens")
-    assert sim.requests == []
-    nvim.keys("iwhat colour?<C-s>")
-    nvim.screen.wait_for("+ red.png", "out ")
-    assert "'type': 'image'" in str(sim.requests[-1].body)
-
-
-def test_a_missing_clipboard_tool_is_named(nvim: NvimChild) -> None:
-    """There is no display here, so there is nothing to take a picture from."""
-    nvim.command("Cmt image")
-    nvim.screen.wait_for("has no screen", "path.")
-    assert not nvim.blocked()
-
-
 def test_one_question_to_two_models(nvim: NvimChild, sim: Simulator) -> None:
     """Side by side, each with its cost; the session goes on with the one that is chosen."""
     sim.reply_with("First says.", "Second says.")

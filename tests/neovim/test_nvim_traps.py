@@ -42,61 +42,6 @@ def test_nothing_is_loaded_at_start(start: Start) -> None:
     assert nvim.children() == []
 
 
-STATES = {
-    "waiting for the endpoint": (Fault.stall(), ()),
-    "streaming": (Fault.stall(after_events=12), ("word3",)),
-    "in a retry wait": (Fault.status(529, retry_after=30), ("again in",)),
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_stop_works_in_every_state(nvim: NvimChild, sim: Simulator, state: str) -> None:
-    """Neovim drops the reply to a cancelled request: the turn ends all the same, and the next one is answered."""
-    fault, shown = STATES[state]
-    sim.fail_next(fault)
-    sim.reply_with(SLOW)
-    nvim.command("Cmt ask first")
-    sim.wait_arrived(0)
-    nvim.screen.wait_for("stops", *shown)
-    nvim.command("Cmt stop")
-    nvim.screen.wait(lambda text: "[partial: stopped by you]" in text or "[stopped " in text)
-    if fault.strikes:
-        sim.wait_closed(0)
-    sim.reply_with("Answered.")
-    nvim.command("Cmt new")
-    nvim.command("Cmt ask second")
-    nvim.screen.wait_for("cmt://chat/2", "second", "## Claude", "out ")
-    assert nvim.lua("return #require('cmt.turn').running()") == 0
-
-
-def test_stop_before_the_server_has_a_turn(nvim: NvimChild, sim: Simulator) -> None:
-    """Sent and stopped in one breath: no reply ever comes, nothing hangs, and the question is back in the prompt."""
-    nvim.command("Cmt ask warm up")
-    nvim.screen.wait_for("out ")
-    nvim.lua("vim.cmd('Cmt ask at once'); vim.cmd('Cmt stop')")
-    nvim.wait("#require('cmt.turn').running() == 0")
-    nvim.screen.wait(lambda text: "[stopped " in text or "[partial" in text)
-
-
-def test_stop_while_the_server_still_starts(own_nvim: NvimChild, sim: Simulator) -> None:
-    """The very first question, before there is a session: nothing is sent."""
-    own_nvim.lua("vim.cmd('Cmt ask too early'); vim.cmd('Cmt stop')")
-    own_nvim.screen.wait_for("[stopped before anything was sent]")
-    own_nvim.wait("require('cmt.chat').all()[1].session ~= nil")
-    assert sim.requests == []
-    assert own_nvim.lua("return vim.fn.getbufline('cmt://prompt/1', 1)") == ["too early"]
-
-
-def test_stop_when_nothing_runs_says_so(nvim: NvimChild) -> None:
-    """A cancel of an answered request would be an error line in the log."""
-    nvim.command("Cmt ask something")
-    nvim.screen.wait_for("out ")
-    nvim.command("Cmt stop")
-    nvim.screen.wait_for("Nothing runs.")
-    log = Path(nvim.lua("return vim.lsp.log.get_filename()"))
-    assert not log.exists() or "ERROR" not in log.read_text()
-
-
 def test_server_killed_in_the_middle_of_an_answer(own_nvim: NvimChild, sim: Simulator) -> None:
     """A message, the transcript intact and marked, and one command starts it again."""
     sim.reply_with(SLOW)
