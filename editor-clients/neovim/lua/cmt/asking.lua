@@ -2,7 +2,10 @@
 
 local chats = require("cmt.chat")
 local client = require("cmt.client")
+local documents = require("cmt.documents")
+local exchange = require("cmt.exchange")
 local notice = require("cmt.notice")
+local origin = require("cmt.origin")
 local selection = require("cmt.selection")
 
 local M = {}
@@ -24,31 +27,37 @@ local function encoding()
   return running and running.offset_encoding
 end
 
---- The item of a call's range; without one, in a buffer that has a name, the cursor's line.
+--- The item of a call's range, and its place; without a range, in a buffer that has a name, the cursor's line. The
+--- server follows the buffer from now on.
 ---@param call cmt.Call
 ---@return cmt.wire.SelectionItem?
+---@return cmt.Origin?
 local function item_of(call)
-  local counted = encoding()
-  if not counted or chats.of_buffer(vim.api.nvim_get_current_buf()) then
-    return nil
+  local counted, buf = encoding(), vim.api.nvim_get_current_buf()
+  if not counted or chats.of_buffer(buf) then
+    return nil, nil
   end
+  local item, span ---@type cmt.wire.SelectionItem?, cmt.Span?
   if call.range > 0 then
-    return selection.of(call, counted)
+    item, span = selection.of(call, counted)
+  elseif vim.bo[buf].buftype == "" and vim.api.nvim_buf_get_name(buf) ~= "" then
+    item, span = selection.cursor(counted)
   end
-  if vim.bo.buftype == "" and vim.api.nvim_buf_get_name(0) ~= "" then
-    return selection.cursor(counted)
+  if not (item and span) then
+    return nil, nil
   end
+  documents.attach(buf)
+  return item, origin.of(buf, item, span)
 end
 
 --- `:[range]Cmt ask[!] {text}`: ask about the range, or the cursor's line. With `!` no window opens.
 ---@param call cmt.Call
 function M.command(call)
-  local item = item_of(call)
+  local item, from = item_of(call)
   local chat = chat_for()
-  chat.origin = item and { buf = vim.api.nvim_get_current_buf(), item = item } or chat.origin
   if vim.trim(call.args) == "" then
     if item and call.range > 0 then
-      chat.prompt:attach(item, M.label(item))
+      chat.prompt:attach(item, M.label(item), from)
     end
     chat:open(call.mods)
     return vim.cmd.startinsert()
@@ -58,10 +67,12 @@ function M.command(call)
     chat:open(call.mods)
     vim.api.nvim_set_current_win(back)
   end
-  local asked = chat.prompt.context
-  local context = vim.list_extend(vim.deepcopy(asked), { item })
-  local sent = chat:ask({ text = call.args, context = context, images = chat.prompt.images })
-  if sent then
+  local waiting = chat.prompt:question(call.args)
+  local asked = vim.tbl_extend("force", waiting, {
+    context = vim.list_extend(vim.list_slice(waiting.context), { item }),
+    origins = vim.list_extend(vim.list_slice(waiting.origins), { from }),
+  })
+  if exchange.ask(chat, asked) then
     chat.prompt:detach()
   end
 end
@@ -73,22 +84,30 @@ function M.label(item)
   return ("%s · %d line%s"):format(selection.title(item), lines, lines == 1 and "" or "s")
 end
 
---- `:[range]Cmt add`: put the range, else the whole buffer, into the prompt; nothing is sent.
+--- The item of a range, else of the whole buffer; says so where there is none.
 ---@param call cmt.Call
-function M.add(call)
+---@return cmt.wire.SelectionItem?
+---@return cmt.Origin?
+function M.item(call)
   if chats.of_buffer(vim.api.nvim_get_current_buf()) then
-    return notice.warn("This is the chat itself: go to the code that is to go along.")
+    notice.warn("This is the chat itself: go to the code that is to go along.")
+    return nil, nil
   end
   if call.range == 0 then
     call = vim.tbl_extend("force", call, { range = 2, line1 = 1, line2 = vim.api.nvim_buf_line_count(0) })
   end
-  local item = item_of(call)
+  return item_of(call)
+end
+
+--- `:[range]Cmt add`: put the range, else the whole buffer, into the prompt; nothing is sent.
+---@param call cmt.Call
+function M.add(call)
+  local item, from = M.item(call)
   if not item then
     return
   end
   local chat = chat_for()
-  chat.origin = { buf = vim.api.nvim_get_current_buf(), item = item }
-  chat.prompt:attach(item, M.label(item))
+  chat.prompt:attach(item, M.label(item), from)
   local back = vim.api.nvim_get_current_win()
   chat:open(call.mods)
   if call.bang then
@@ -103,7 +122,7 @@ function M.ask(asked)
   if not chat:panes() then
     chat:open()
   end
-  chat:ask(asked)
+  exchange.ask(chat, asked)
 end
 
 return M

@@ -1,38 +1,37 @@
---- One conversation as the person sees it: a transcript, a prompt under it, what is attached, and the turn under way.
+--- One conversation as the person sees it: a transcript, a prompt under it, and the session that they show.
 
+local bar = require("cmt.bar")
 local client = require("cmt.client")
-local config = require("cmt.config")
-local figures = require("cmt.figures")
+local documents = require("cmt.documents")
+local exchange = require("cmt.exchange")
 local layout = require("cmt.layout")
-local notice = require("cmt.notice")
 local prompt = require("cmt.prompt")
-local question = require("cmt.question")
-local status = require("cmt.status")
 local transcript = require("cmt.transcript")
-local turns = require("cmt.turn")
 
 local M = {}
 
 ---@alias cmt.SessionReady fun(session: cmt.wire.Session?, err: cmt.wire.RpcErrorBody?)
 
----@class (exact) cmt.LastQuestion
+---@class (exact) cmt.Question
 ---@field text string
----@field asked? cmt.Question as it was sent
----@field result? cmt.wire.TurnResult
----@field kept? boolean whether the session's history holds it
+---@field context? cmt.wire.ContextItem[]
+---@field images? cmt.wire.Image[]
+---@field labels? string[] what is said of what goes along
+---@field origins? cmt.Origin[] the code of buffers that it is about
+---@field override? boolean whether the person lets it pass the budgets
 
 ---@class cmt.Chat
 ---@field number integer
 ---@field session cmt.wire.Session?
----@field model string? chosen for a session that does not exist yet
+---@field wanted cmt.wire.SessionCreateParams of the session that the first question makes
 ---@field transcript cmt.Transcript
 ---@field prompt cmt.Prompt
 ---@field turn cmt.Turn? the turn under way
----@field last cmt.LastQuestion? the newest question
----@field origin { buf: integer, item: cmt.wire.SelectionItem }? the code that was asked about last
----@field private head integer? mark of the newest answer's head
----@field private ticker uv.uv_timer_t?
----@field private waiting cmt.SessionReady[]? who waits for the session to be made
+---@field last cmt.ShownTurn? the newest question
+---@field earlier { before: string, loading: boolean }? the first turn that is shown, where others come before it
+---@field made boolean whether the session was made for this chat, and nothing is in it yet
+---@field package ticker cmt.Ticker?
+---@field package waiting cmt.SessionReady[]? who waits for the session to be made
 local Chat = {}
 Chat.__index = Chat
 
@@ -62,14 +61,13 @@ local function watch_buffers(self)
   end
 end
 
---- A new chat without a session; nothing is asked of the server yet.
----@param session? cmt.wire.Session one that exists already
+--- A new chat without a session: the first question makes one.
 ---@return cmt.Chat
-function M.new(session)
+function M.new()
   local number = free_number()
-  local self = setmetatable({ number = number, session = session }, Chat)
+  local self = setmetatable({ number = number, wanted = {}, made = false }, Chat)
   self.transcript = transcript.new(("cmt://chat/%d"):format(number))
-  self.prompt = prompt.new(("cmt://prompt/%d"):format(number), self)
+  self.prompt = prompt.new(("cmt://prompt/%d"):format(number))
   require("cmt.keys").set(self)
   watch_buffers(self)
   table.insert(chats, self)
@@ -117,12 +115,22 @@ function Chat:forget()
       table.remove(chats, i)
     end
   end
+  self:leave_no_empty_session()
   for _, buf in ipairs({ self.transcript.buf, self.prompt.buf }) do
     if vim.api.nvim_buf_is_valid(buf) then
       vim.api.nvim_buf_delete(buf, { force = true })
     end
   end
-  self:stop_ticking()
+  self:working(nil)
+end
+
+--- Delete the session of a chat whose every question failed: nothing is stored in it, and nobody wants to find it.
+function Chat:leave_no_empty_session()
+  local session = self.session
+  if self.made and session and session.turns == 0 and not self.turn and client.get() then
+    self.made = false
+    client.request("cmt/session/delete", { sessionId = session.id }, function() end)
+  end
 end
 
 ---@return cmt.Panes?
@@ -163,323 +171,81 @@ function Chat:with_session(go_on)
     return
   end
   self.waiting = { go_on }
-  client.request("cmt/session/create", { model = self.model }, function(err, session)
+  client.request("cmt/session/create", self.wanted, function(err, session)
     local waiting = self.waiting or {}
     self.waiting = nil
-    self.session = session
+    self.made = session ~= nil
+    self:show_session(session)
     for _, go in ipairs(waiting) do
       go(session, err)
     end
-    self:bar()
   end)
 end
 
---- What goes along with the next question, for people.
----@param items (cmt.wire.ContextItem|cmt.wire.Image)[]
----@return string[]
-local function titles(items)
-  return vim.tbl_map(require("cmt.selection").title, items)
-end
-
----@class (exact) cmt.Question
----@field text string
----@field context? cmt.wire.ContextItem[]
----@field images? cmt.wire.Image[]
----@field labels? string[] what is said of what goes along
----@field override? boolean whether the person lets it pass the budgets
-
----@param asked cmt.Question
----@param session cmt.wire.Session
----@return cmt.wire.ChatParams
-local function request_of(asked, session)
-  local function filled(list)
-    return list and #list > 0 and list or nil
-  end
-  return {
-    sessionId = session.id,
-    text = asked.text,
-    context = filled(asked.context),
-    images = filled(asked.images),
-    budgetOverride = asked.override or nil,
-  }
-end
-
---- Ask. Returns whether it went out; where it does not, the person is told why and nothing is lost.
----@param asked cmt.Question
----@return boolean
-function Chat:ask(asked)
-  if self.turn then
-    notice.warn("The answer before still comes: send when it has ended, or stop it with :Cmt stop.")
-    return false
-  end
-  if vim.trim(asked.text) == "" then
-    notice.warn("There is no question: write one in the prompt, or after :Cmt ask.")
-    return false
-  end
-  if not client.start() then
-    return false
-  end
-  local attached = vim.list_extend(titles(asked.context or {}), titles(asked.images or {}))
-  self.last = { text = asked.text }
-  self.transcript:ask(asked.text, attached, os.date("%H:%M") --[[@as string]])
-  self:send("cmt/chat", asked, function(ready)
-    self:with_session(function(session, err)
-      ready(err, session and request_of(asked, session))
-    end)
-  end)
-  return true
-end
-
---- Ask the last question again; its answer leaves the history, and stays on the screen.
----@param override? boolean
-function Chat:retry(override)
-  if self.turn then
-    return notice.warn("The answer before still comes: stop it with :Cmt stop, then retry.")
-  end
-  if not (self.session and self.last) then
-    return notice.warn("There is nothing to retry in this chat: ask something first.")
-  end
-  if not (self.last.result or self.last.kept) then
-    return self:ask(self.last.asked or { text = self.last.text })
-  end
-  self.transcript:ask(self.last.text, {}, os.date("%H:%M") .. " · again")
-  local params = { sessionId = self.session.id, budgetOverride = override or nil }
-  self:send("cmt/retry", self.last.asked, function(ready)
-    ready(nil, params)
-  end)
-end
-
----@private
----@param method "cmt/chat"|"cmt/retry"
----@param asked cmt.Question
----@param prepare fun(ready: fun(err: cmt.wire.RpcErrorBody?, params: table<string, any>?))
-function Chat:send(method, asked, prepare)
-  local answered = false
-  local function head(turn)
-    if not answered and self.transcript:alive() then
-      answered = true
-      local title = ("Claude · %s · %s"):format(figures.model(turn.model or "?"), os.date("%H:%M"))
-      self.head = self.transcript:answer(title)
-    end
-  end
-  self.head = nil
-  self.last.asked = asked
-  self.turn = turns.send(method, {
-    started = head,
-    text = function(_, text)
-      if self.transcript:alive() then
-        self.transcript:stream(text)
-      end
-    end,
-    thought = function(_, text)
-      if self.transcript:alive() then
-        self.transcript:think(text)
-      end
-    end,
-    changed = function()
-      self:bar()
-    end,
-    ended = function(turn, outcome)
-      self:ended(turn, outcome, asked)
-    end,
-  }, prepare)
-  if self.turn.phase == "done" then -- it failed before the call returned
-    self.turn = nil
-  else
-    self:tick()
-  end
-end
-
----@param result cmt.wire.TurnResult|cmt.wire.TurnRecord
----@return string?
-local function partial_note(result)
-  if result.stopReason == "cancelled" then
-    return result.text == "" and "[stopped by you before any text came]" or "[partial: stopped by you]"
-  elseif result.stopReason == "truncated" then
-    return "[partial: the connection broke; :Cmt retry asks again]"
-  elseif result.stopReason == "max_tokens" then
-    return "[partial: the longest answer allowed was reached]"
-  end
-end
-
----@private
----@param turn cmt.Turn
----@param outcome cmt.Outcome
----@param asked cmt.Question
-function Chat:ended(turn, outcome, asked)
-  self.turn = nil
-  self:stop_ticking()
-  if not self.transcript:alive() then
-    return
-  end
-  local result, failure = outcome.result, outcome.error
-  if result then
-    self.last.result = result
-    self.transcript:finish(partial_note(result))
-    if self.head then
-      self.transcript:usage(self.head, result)
-    end
-    if result.stopReason ~= "cancelled" then -- what stopped is written in the transcript already
-      for _, sentence in ipairs(notice.present(result.notices) or {}) do
-        notice.say(sentence)
-      end
-    end
-  elseif not failure then
-    self.transcript:finish("[stopped before anything was sent]")
-    self.prompt:give_back(asked)
-  else
-    local sentence = notice.sentence(failure)
-    self.transcript:finish("[failed: " .. sentence .. "]", "CmtError")
-    if outcome.gone then -- who watches the server says so once for all chats
-      self.prompt:give_back(asked)
-    else
-      self:refused(failure, sentence, turn, asked)
-    end
+--- Take what the server says of the session.
+---@param session cmt.wire.Session?
+function Chat:show_session(session)
+  self.session = session
+  if session then
+    self.made = self.made and session.turns == 0
+    documents.follow(self:pinned())
   end
   self:bar()
 end
 
----@private
----@param failure cmt.wire.RpcErrorBody
----@param sentence string
----@param turn cmt.Turn
----@param asked cmt.Question
-function Chat:refused(failure, sentence, turn, asked)
-  local kind = type(failure.data) == "table" and failure.data.kind
-  if kind == "budget_exceeded" then
-    return question.budget(sentence, function()
-      if turn.method == "cmt/retry" then
-        return self:retry(true)
-      end
-      self:ask(vim.tbl_extend("force", asked, { override = true }))
-    end, function()
-      self.prompt:give_back(asked)
-    end)
+--- What goes along with every question.
+---@return (cmt.wire.PinnedItem|cmt.wire.ContextItem)[]
+function Chat:pinned()
+  return self.session and self.session.pinned or self.wanted.pinned or {}
+end
+
+--- Whether the chat shows nothing and waits for nothing, so that a session may be opened in it.
+---@return boolean
+function Chat:untouched()
+  return not (self.turn or self.last or self.session) and self.transcript:empty()
+end
+
+--- Show that a turn is under way, or that none is.
+---@param turn cmt.Turn?
+function Chat:working(turn)
+  self.turn = turn
+  if self.ticker then
+    self.ticker:stop()
+    self.ticker = nil
   end
-  notice.fail(sentence)
-  if turn.characters == 0 then
-    self.prompt:give_back(asked)
+  if turn then
+    self.ticker = bar.tick(self)
   end
 end
 
---- Stop what runs here, in whatever state it is; a second time offers to restart the server.
+--- Stop what runs here, in whatever state it is.
 ---@return boolean whether there was something to stop
 function Chat:stop()
-  local turn = self.turn
-  if not turn then
-    return false
-  end
-  if turn.phase == "stopping" then
-    require("cmt.service").offer_restart("The server has not stopped the answer yet.")
-  else
-    question.drop()
-    turn:stop()
-  end
-  self:bar()
-  return true
-end
-
---- Money, model and name, the most important first.
----@private
----@return string
-function Chat:summary()
-  local session = self.session
-  if not session then
-    return "new chat" .. (self.model and " · " .. figures.model(self.model) or "")
-  end
-  local known = status.get()
-  local parts = { figures.cost(session.cost) }
-  if known.cost.today then
-    parts[#parts + 1] = "today " .. figures.cost(known.cost.today)
-  end
-  parts[#parts + 1] = figures.model(session.model)
-  parts[#parts + 1] = session.name
-  return table.concat(parts, " · ")
+  return exchange.stop(self)
 end
 
 --- Draw the bar above the prompt.
 function Chat:bar()
-  local panes = self:panes()
-  if not panes then
-    return
-  end
-  local text
-  if self.turn then
-    text = status.activity(self.turn, config.get().keys.stop)
-  else
-    text = self:summary()
-  end
-  local group = self.turn and "%#CmtActivity#" or "%#CmtUsage#"
-  vim.wo[panes.prompt].winbar = group .. " " .. text:gsub("%%", "%%%%") .. "%<"
-end
-
----@private
-function Chat:tick()
-  self:stop_ticking()
-  self.ticker = assert(vim.uv.new_timer())
-  self.ticker:start(
-    250,
-    250,
-    vim.schedule_wrap(function()
-      if self.turn then
-        self:bar()
-      end
-    end)
-  )
-  self:bar()
-end
-
----@private
-function Chat:stop_ticking()
-  if self.ticker then
-    self.ticker:stop()
-    self.ticker:close()
-    self.ticker = nil
-  end
-end
-
---- Write a session's history into the transcript, the newest turns.
----@param found cmt.wire.SessionGetResult
-function Chat:show_history(found)
-  self.session = found.session
-  self.transcript:clear()
-  local shown = config.get().history_turns
-  self.transcript:omit(#found.turns - shown)
-  for i, record in ipairs(found.turns) do
-    if i > #found.turns - shown then
-      self:show_record(record)
-    end
-  end
-  local newest = found.turns[#found.turns]
-  if newest then
-    self.last = { text = newest.prompt, kept = true, asked = { text = newest.prompt } }
-  end
-  self:bar()
-end
-
----@private
----@param record cmt.wire.TurnRecord
-function Chat:show_record(record)
-  local view = self.transcript
-  view:ask(record.prompt, record.attachments or {}, figures.clock(record.startedAt))
-  local title = ("Claude · %s · %s"):format(figures.model(record.model), figures.clock(record.startedAt))
-  local head = view:answer(title)
-  local thinking = notice.present(record.thinking)
-  if thinking and thinking ~= "" then
-    view:think(thinking)
-  end
-  view:stream(record.text)
-  view:finish(partial_note(record))
-  view:usage(head, record)
+  bar.draw(self)
 end
 
 client.on("cmt/status", function(params)
   for _, chat in ipairs(chats) do
     if params.session and chat.session and chat.session.id == params.session.id then
-      chat.session = params.session
+      chat:show_session(params.session)
+    else
+      chat:bar()
     end
-    chat:bar()
   end
 end)
+
+vim.api.nvim_create_autocmd("VimLeavePre", {
+  group = vim.api.nvim_create_augroup("cmt.chat", {}),
+  callback = function()
+    for _, chat in ipairs(chats) do
+      chat:leave_no_empty_session()
+    end
+  end,
+})
 
 return M

@@ -18,6 +18,8 @@ local streams = {}
 local listeners = {}
 ---@type fun(expected: boolean)[]
 local mourners = {}
+---@type fun()[] who is told of a server that was started
+local greeters = {}
 ---@type table<integer, cmt.Reply> the requests without an answer, which the death of the server must give one
 local open = {}
 ---@type boolean whether the person asked for the end that is coming
@@ -38,6 +40,12 @@ end
 ---@param hear fun(expected: boolean)
 function M.on_exit(hear)
   table.insert(mourners, hear)
+end
+
+--- Be told when a server was started.
+---@param hear fun()
+function M.on_start(hear)
+  table.insert(greeters, hear)
 end
 
 --- The running client, if there is one.
@@ -164,6 +172,10 @@ function M.start()
   client = running and vim.lsp.get_client_by_id(running)
   if not client then
     notice.fail("cmt-lsp did not start: see :Cmt log, or run `cmt-lsp doctor` in a terminal.")
+    return nil
+  end
+  for _, hear in ipairs(greeters) do
+    hear()
   end
   return client
 end

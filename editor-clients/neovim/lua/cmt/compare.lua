@@ -3,6 +3,7 @@
 local chats = require("cmt.chat")
 local client = require("cmt.client")
 local figures = require("cmt.figures")
+local history = require("cmt.history")
 local notice = require("cmt.notice")
 local picker = require("cmt.picker")
 local transcript = require("cmt.transcript")
@@ -40,10 +41,8 @@ local function choose(found, chat)
     if row and not row.error then
       local params = { sessionId = found.sessionId, compareId = found.compareId, model = row.model }
       client.ask("cmt/compare/choose", params, function(session)
-        client.ask("cmt/session/get", { sessionId = session.id }, function(history)
-          chat:open()
-          chat:show_history(history)
-        end)
+        chat:open()
+        history.open(chat, session.id)
       end)
     end
   end)
@@ -62,6 +61,7 @@ function M.command(call)
     if not session then
       return notice.fail(notice.sentence(failure or "There is no session."))
     end
+    chat.made = false
     local views = columns(models)
     local by_turn = {} ---@type table<string, cmt.Transcript>
     local heads = {} ---@type table<string, integer>

@@ -16,8 +16,15 @@ local M = {}
 ---@field stop? string|false
 ---@field next_turn? string|false
 ---@field previous_turn? string|false
+---@field earlier? string|false
+---@field outline? string|false
+---@field actions? string|false
 ---@field yank_code? string|false
+---@field yank_answer? string|false
 ---@field apply_code? string|false
+---@field older? string|false
+---@field newer? string|false
+---@field mention? string|false
 ---@field detail? string|false
 ---@field help? string|false
 ---@field close? string|false
@@ -36,8 +43,15 @@ local M = {}
 ---@field stop string|false
 ---@field next_turn string|false
 ---@field previous_turn string|false
+---@field earlier string|false
+---@field outline string|false
+---@field actions string|false
 ---@field yank_code string|false
+---@field yank_answer string|false
 ---@field apply_code string|false
+---@field older string|false
+---@field newer string|false
+---@field mention string|false
 ---@field detail string|false
 ---@field help string|false
 ---@field close string|false
@@ -55,8 +69,15 @@ M.defaults = {
     stop = "<C-c>",
     next_turn = "]]",
     previous_turn = "[[",
+    earlier = "go",
+    outline = "gO",
+    actions = "ga",
     yank_code = "gy",
+    yank_answer = "gY",
     apply_code = "gp",
+    older = "<Up>",
+    newer = "<Down>",
+    mention = "@",
     detail = "K",
     help = "g?",
     close = "q",

@@ -39,7 +39,7 @@ local function params_of(scope)
   if scope == "session" then
     return chat and chat.session and { scope = scope, id = chat.session.id }
   elseif scope == "turn" then
-    return chat and chat.last and chat.last.result and { scope = scope, id = chat.last.result.turnId }
+    return chat and chat.last and chat.last.settled and { scope = scope, id = chat.last.settled.turnId }
   elseif scope == "today" then
     local day = os.date("%Y-%m-%d") --[[@as string]]
     return { scope = "all", from = day, to = day }
@@ -97,15 +97,15 @@ function M.command(call)
   end)
 end
 
---- The newest turn of a chat in detail.
----@param chat cmt.Chat
-function M.turn(chat)
-  local result = chat.last and chat.last.result
+--- A turn in detail.
+---@param shown cmt.ShownTurn?
+function M.turn(shown)
+  local result = shown and shown.settled
   if not result then
-    return notice.say("No answer has come in this chat yet.")
+    return notice.say("No answer of this question has come yet.")
   end
   local lines = { figures.usage(result) }
-  local timing, cache = result.timing, result.cache
+  local timing, cache = result.timing, notice.present(result.cache) or {}
   lines[#lines + 1] = ("first word after %s ms, %d ms in all, %d retries"):format(
     notice.present(timing.firstTokenMs) or "-",
     timing.totalMs,

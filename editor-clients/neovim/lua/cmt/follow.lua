@@ -100,4 +100,22 @@ function M.go(buf, windows, was_last, force)
   end
 end
 
+--- Show the same text at the same height after lines came above it all.
+---@param buf integer
+---@param shift integer how many lines
+---@param write fun() brings them
+function M.keep(buf, shift, write)
+  local views = {} ---@type table<integer, vim.fn.winsaveview.ret>
+  for _, win in ipairs(vim.fn.win_findbuf(buf)) do
+    views[win] = vim.api.nvim_win_call(win, vim.fn.winsaveview)
+  end
+  write()
+  for win, view in pairs(views) do
+    view.lnum, view.topline = view.lnum + shift, view.topline + shift
+    vim.api.nvim_win_call(win, function()
+      vim.fn.winrestview(view)
+    end)
+  end
+end
+
 return M

@@ -1,8 +1,9 @@
 --- The keys of a chat's own buffers.
 
 local config = require("cmt.config")
-local markdown = require("cmt.markdown")
+local exchange = require("cmt.exchange")
 local notice = require("cmt.notice")
+local reading = require("cmt.reading")
 
 local M = {}
 
@@ -12,7 +13,7 @@ local function send(chat)
     return notice.warn("The answer before still comes: send when it has ended, or stop it with :Cmt stop.")
   end
   local asked = chat.prompt:take()
-  if not chat:ask(asked) then
+  if not exchange.ask(chat, asked) then
     chat.prompt:give_back(asked)
   end
 end
@@ -24,102 +25,90 @@ local function stop(chat)
   end
 end
 
---- Go to another question.
----@param chat cmt.Chat
+---@param key string
+local function type_as_it_is(key)
+  vim.api.nvim_feedkeys(vim.keycode(key), "n", false)
+end
+
+--- Earlier questions by the keys that move the cursor, at the edge of the prompt; elsewhere they move it.
+---@param key string
 ---@param step 1|-1
-local function turn(chat, step)
-  local here = vim.api.nvim_win_get_cursor(0)[1] - 1
-  local rows = chat.transcript:turn_rows()
-  local target
-  for _, row in ipairs(rows) do
-    if step > 0 and row > here then
-      target = row
-      break
-    elseif step < 0 and row < here then
-      target = row
+---@return fun(chat: cmt.Chat)
+local function recall(key, step)
+  return function(chat)
+    local edge = step > 0 and 1 or vim.api.nvim_buf_line_count(0)
+    if vim.fn.pumvisible() == 1 or vim.api.nvim_win_get_cursor(0)[1] ~= edge then
+      return type_as_it_is(key)
+    end
+    local asked = {}
+    for _, at in ipairs(chat.transcript:shown()) do
+      table.insert(asked, 1, at.turn.asked.text)
+    end
+    if not chat.prompt:recall(step, asked) then
+      type_as_it_is(key)
     end
   end
-  if target then
-    vim.api.nvim_win_set_cursor(0, { target + 1, 0 })
+end
+
+--- An @ that begins a word offers what can be named.
+---@param key string
+---@return fun()
+local function mention(key)
+  return function()
+    local before = vim.api.nvim_get_current_line():sub(1, vim.api.nvim_win_get_cursor(0)[2])
+    local begins = before == "" or before:find("%s$") ~= nil
+    type_as_it_is(begins and key == "@" and key .. "<C-x><C-u>" or key)
+  end
+end
+
+---@param name string of a function of cmt.reading
+---@param ... any
+---@return fun(chat: cmt.Chat)
+local function read(name, ...)
+  local more = { ... }
+  return function(chat)
+    reading[name](chat, unpack(more))
   end
 end
 
 ---@param chat cmt.Chat
----@return { first: integer, last: integer, language: string, lines: string[] }?
-local function block(chat)
-  local found = markdown.block_at(chat.transcript.buf, vim.api.nvim_win_get_cursor(0)[1] - 1)
-  if not found then
-    notice.warn("There is no code block under the cursor.")
-  end
-  return found
+local function close(chat)
+  chat:toggle()
 end
 
----@param chat cmt.Chat
-local function yank(chat)
-  local found = block(chat)
-  if found then
-    vim.fn.setreg(vim.v.register, table.concat(found.lines, "\n") .. "\n", "V")
-    notice.say(("%d lines of code yanked."):format(#found.lines))
-  end
-end
+---@class (exact) cmt.KeyAction name, modes, where, what it does, in words
+---@field [1] string
+---@field [2] string[]
+---@field [3] "transcript"|"prompt"|"both"
+---@field [4] fun(chat: cmt.Chat)
+---@field [5] string
 
----@param chat cmt.Chat
-local function apply(chat)
-  local found = block(chat)
-  if found then
-    require("cmt.apply").open(chat, found.lines)
-  end
+---@param keys cmt.Keys
+---@return cmt.KeyAction[]
+local function actions(keys)
+  return {
+    { "send", { "n" }, "prompt", send, "send the question" },
+    { "send_insert", { "i", "n" }, "prompt", send, "send the question, in insert mode too" },
+    { "stop", { "n" }, "both", stop, "stop the answer" },
+    { "older", { "i", "n" }, "prompt", recall(keys.older or "", 1), "earlier question, in the first line" },
+    { "newer", { "i", "n" }, "prompt", recall(keys.newer or "", -1), "later question, in the last line" },
+    { "mention", { "i" }, "prompt", mention(keys.mention or ""), "name what goes along: a file, @buffer ..." },
+    { "next_turn", { "n" }, "transcript", read("turn", 1), "next question" },
+    { "previous_turn", { "n" }, "transcript", read("turn", -1), "question before" },
+    { "earlier", { "n" }, "transcript", read("earlier"), "show earlier turns" },
+    { "outline", { "n" }, "transcript", read("outline"), "outline: questions and headings" },
+    { "actions", { "n" }, "both", read("actions"), "what can be done here" },
+    { "yank_code", { "n" }, "transcript", read("yank_code"), "yank the code block" },
+    { "yank_answer", { "n" }, "both", read("yank_answer"), "yank the whole answer" },
+    { "apply_code", { "n" }, "transcript", read("apply"), "apply the code block as a diff" },
+    { "detail", { "n" }, "transcript", read("detail"), "what this turn cost" },
+    { "close", { "n" }, "transcript", close, "close the chat" },
+  }
 end
-
---- name, modes, where, what it does, in words
----@type { [1]: string, [2]: string[], [3]: "transcript"|"prompt"|"both", [4]: fun(chat: cmt.Chat), [5]: string }[]
-local ACTIONS = {
-  { "send", { "n" }, "prompt", send, "send the question" },
-  { "send_insert", { "i", "n" }, "prompt", send, "send the question, in insert mode too" },
-  { "stop", { "n" }, "both", stop, "stop the answer" },
-  {
-    "next_turn",
-    { "n" },
-    "transcript",
-    function(chat)
-      turn(chat, 1)
-    end,
-    "next question",
-  },
-  {
-    "previous_turn",
-    { "n" },
-    "transcript",
-    function(chat)
-      turn(chat, -1)
-    end,
-    "question before",
-  },
-  { "yank_code", { "n" }, "transcript", yank, "yank the code block" },
-  { "apply_code", { "n" }, "transcript", apply, "apply the code block as a diff" },
-  {
-    "detail",
-    { "n" },
-    "transcript",
-    function(chat)
-      require("cmt.costs").turn(chat)
-    end,
-    "costs of the newest turn",
-  },
-  {
-    "close",
-    { "n" },
-    "transcript",
-    function(chat)
-      chat:toggle()
-    end,
-    "close the chat",
-  },
-}
 
 local function help()
   local keys, lines = config.get().keys, {}
-  for _, action in ipairs(ACTIONS) do
+  for _, action in ipairs(actions(keys)) do
     if keys[action[1]] then
       lines[#lines + 1] = ("%-8s %s"):format(keys[action[1]], action[5])
     end
@@ -136,7 +125,7 @@ function M.set(chat)
     prompt = { chat.prompt.buf },
     both = { chat.transcript.buf, chat.prompt.buf },
   }
-  for _, action in ipairs(ACTIONS) do
+  for _, action in ipairs(actions(keys)) do
     local key = keys[action[1]]
     if key then
       for _, buf in ipairs(buffers[action[3]]) do

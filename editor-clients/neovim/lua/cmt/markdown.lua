@@ -161,10 +161,25 @@ function M.paint(buf, state, first, lines)
   end
 end
 
---- The code block around a row: its first and last line of code (from 0, inclusive) and its language.
+--- Lines came above all that was coloured.
+---@param state cmt.MarkdownState changed in place
+---@param rows integer
+function M.shift(state, rows)
+  if state.fence then
+    state.fence.row = state.fence.row + rows
+  end
+end
+
+---@class (exact) cmt.CodeBlock
+---@field first integer its first line of code, from 0
+---@field last integer its last one
+---@field language string
+---@field lines string[]
+
+--- The code block around a row.
 ---@param buf integer
 ---@param at integer
----@return { first: integer, last: integer, language: string, lines: string[] }?
+---@return cmt.CodeBlock?
 function M.block_at(buf, at)
   local fence ---@type cmt.Fence?
   local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, true)

@@ -39,12 +39,12 @@ end
 ---@param id string
 local function choose(chat, id)
   if not chat.session then
-    chat.model = id
+    chat.wanted.model = id
+    chat:bar()
     return notice.say(("The next question goes to %s."):format(figures.model(id)))
   end
   client.ask("cmt/session/update", { sessionId = chat.session.id, model = id }, function(session)
-    chat.session = session
-    chat:bar()
+    chat:show_session(session)
     local told = notice.present(session.notices) or {}
     notice.say(table.concat(vim.list_extend({ ("The session goes on with %s."):format(figures.model(id)) }, told), " "))
   end)

@@ -2,6 +2,7 @@
 
 local chats = require("cmt.chat")
 local client = require("cmt.client")
+local exchange = require("cmt.exchange")
 local figures = require("cmt.figures")
 local float = require("cmt.float")
 
@@ -37,13 +38,8 @@ end
 ---@param call cmt.Call
 function M.command(call)
   local chat = chats.current() or chats.new()
-  local prompt = chat.prompt
-  local params = {
-    text = call.args ~= "" and call.args or prompt:text(),
-    sessionId = chat.session and chat.session.id or nil,
-    context = #prompt.context > 0 and prompt.context or nil,
-    images = #prompt.images > 0 and prompt.images or nil,
-  }
+  local asked = chat.prompt:question(call.args ~= "" and call.args or chat.prompt:text())
+  local params = exchange.params(asked, chat.session and chat.session.id)
   client.ask("cmt/preview", params, function(found)
     float.show("Preview: nothing was sent", lines(found))
   end)

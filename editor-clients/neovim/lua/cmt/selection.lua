@@ -7,6 +7,11 @@ local M = {}
 ---@field line1 integer
 ---@field line2 integer
 
+---@class (exact) cmt.Span where an item stands, in bytes from 0; `to` is exclusive
+---@field kind "lines"|"characters"|"cursor"
+---@field from [integer, integer] row and byte
+---@field to [integer, integer]
+
 ---@alias cmt.Region { kind: "v"|"V"|"\22", from: integer[], to: integer[] } positions as of getpos()
 
 --- The last Visual area, if it is what the range means: `:'<,'>` gives line numbers alone.
@@ -54,31 +59,39 @@ end
 ---@param last integer
 ---@param encoding "utf-8"|"utf-16"|"utf-32"
 ---@return cmt.wire.SelectionItem
+---@return cmt.Span
 local function lines(buf, first, last, encoding)
-  local text = table.concat(vim.api.nvim_buf_get_lines(buf, first - 1, last, false), "\n")
-  return item(buf, range_of(buf, first - 1, 0, last - 1, math.huge, encoding), text)
+  local texts = vim.api.nvim_buf_get_lines(buf, first - 1, last, false)
+  local range = range_of(buf, first - 1, 0, last - 1, math.huge, encoding)
+  local span = { kind = "lines", from = { first - 1, 0 }, to = { last - 1, #(texts[#texts] or "") } }
+  return item(buf, range, table.concat(texts, "\n")), span
 end
 
 ---@param buf integer
 ---@param region cmt.Region
 ---@param encoding "utf-8"|"utf-16"|"utf-32"
 ---@return cmt.wire.SelectionItem
+---@return cmt.Span
 local function marked(buf, region, encoding)
   local opts = { type = region.kind }
   local text = table.concat(vim.fn.getregion(region.from, region.to, opts), "\n")
   local spans = vim.fn.getregionpos(region.from, region.to, opts)
   local first, last = spans[1][1], spans[#spans][2]
-  local range = range_of(buf, first[2] - 1, math.max(0, first[3] - 1), last[2] - 1, last[3], encoding)
-  return item(buf, range, text)
+  local from, to = { first[2] - 1, math.max(0, first[3] - 1) }, { last[2] - 1, last[3] }
+  local range = range_of(buf, from[1], from[2], to[1], to[2], encoding)
+  -- A block is many stretches: as a place for new code it means its lines.
+  local span = { kind = region.kind == "v" and "characters" or "lines", from = from, to = to }
+  return item(buf, range, text), span
 end
 
 --- The item for a call of `:Cmt`; nil where there was no range.
 ---@param call cmt.RangeCall
 ---@param encoding "utf-8"|"utf-16"|"utf-32" what the server counts positions in
 ---@return cmt.wire.SelectionItem?
+---@return cmt.Span?
 function M.of(call, encoding)
   if call.range == 0 then
-    return nil
+    return nil, nil
   end
   local buf = vim.api.nvim_get_current_buf()
   local region = visual(call)
@@ -91,9 +104,12 @@ end
 --- The line of the cursor, for a question about "here".
 ---@param encoding "utf-8"|"utf-16"|"utf-32"
 ---@return cmt.wire.SelectionItem
+---@return cmt.Span
 function M.cursor(encoding)
   local row = vim.api.nvim_win_get_cursor(0)[1]
-  return lines(vim.api.nvim_get_current_buf(), row, row, encoding)
+  local it, span = lines(vim.api.nvim_get_current_buf(), row, row, encoding)
+  span.kind = "cursor"
+  return it, span
 end
 
 --- A name of an item for people: `main.py:3-9`.

@@ -3,10 +3,26 @@
 local chats = require("cmt.chat")
 local client = require("cmt.client")
 local figures = require("cmt.figures")
+local history = require("cmt.history")
+local layout = require("cmt.layout")
 local notice = require("cmt.notice")
 local picker = require("cmt.picker")
 
 local M = {}
+
+--- A chat to open a session in: the one that is shown, if nothing was done in it, else a new one in its place.
+---@param mods string
+---@return cmt.Chat
+local function room(mods)
+  local current = chats.current()
+  local panes = current and current:panes()
+  if current and panes and current:untouched() then
+    return current
+  elseif panes and mods == "" then
+    layout.close(panes)
+  end
+  return chats.new()
+end
 
 --- Show a session: in its own chat where it has one, else in a chat of its own.
 ---@param session cmt.wire.Session
@@ -17,17 +33,10 @@ function M.open(session, mods)
       return chat:open(mods)
     end
   end
-  client.ask("cmt/session/get", { sessionId = session.id }, function(found)
-    local current = chats.current()
-    local panes = current and current:panes()
-    local empty = panes and current and not current.turn and not current.last
-    local chat = empty and current or chats.new(found.session)
-    if panes and not empty then
-      require("cmt.layout").close(panes)
-    end
-    chat:open(mods)
-    chat:show_history(found)
-  end)
+  local chat = room(mods or "")
+  chat.session = session
+  chat:open(mods)
+  history.open(chat, session.id)
 end
 
 --- `:Cmt new [name]`: a chat with nothing in it; the one before stays where it is stored.
@@ -36,16 +45,11 @@ function M.new(call)
   local before = chats.current()
   local panes = before and before:panes()
   if panes and call.mods == "" then
-    require("cmt.layout").close(panes)
+    layout.close(panes)
   end
   local chat = chats.new()
+  chat.wanted.name = call.args ~= "" and call.args or nil
   chat:open(call.mods)
-  if call.args ~= "" then
-    client.ask("cmt/session/create", { name = call.args }, function(session)
-      chat.session = session
-      chat:bar()
-    end)
-  end
 end
 
 ---@param session cmt.wire.Session
@@ -108,8 +112,7 @@ function M.rename(call)
   local function rename(name)
     if name and vim.trim(name) ~= "" then
       client.ask("cmt/session/update", { sessionId = session.id, name = name }, function(changed)
-        chat.session = changed
-        chat:bar()
+        chat:show_session(changed)
       end)
     end
   end
@@ -125,10 +128,18 @@ end
 function M.fork(call)
   local _, session = M.current()
   if session then
-    client.ask("cmt/session/fork", { sessionId = session.id }, function(forked)
-      M.open(forked, call.mods)
-    end)
+    M.fork_at(session, nil, call.mods)
   end
+end
+
+--- A new session with the history up to a turn, or with all of it.
+---@param session cmt.wire.Session
+---@param turn_id? string
+---@param mods? string
+function M.fork_at(session, turn_id, mods)
+  client.ask("cmt/session/fork", { sessionId = session.id, turnId = turn_id }, function(forked)
+    M.open(forked, mods)
+  end)
 end
 
 return M

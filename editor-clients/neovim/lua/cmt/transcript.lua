@@ -1,23 +1,31 @@
---- The read-only buffer of a conversation: turns are appended, a streaming one grows at its end.
+--- The read-only buffer of a conversation: a streaming turn grows at its end, earlier ones are put on top.
 
 local config = require("cmt.config")
 local figures = require("cmt.figures")
+local folds = require("cmt.folds")
 local follow = require("cmt.follow")
 local markdown = require("cmt.markdown")
+local page = require("cmt.page")
+local pieces = require("cmt.pieces")
 
 local M = {}
 
 local SPACE = vim.api.nvim_create_namespace("cmt.transcript")
 local TURNS = vim.api.nvim_create_namespace("cmt.turns")
 
+---@class cmt.ShownTurn a question that stands in a transcript
+---@field asked cmt.Question
+---@field origin? cmt.Origin the code that it is about
+---@field settled? cmt.wire.TurnResult|cmt.wire.TurnRecord its answer, once the history holds it
+---@field head? integer mark of the answer's head
+
 ---@class cmt.Transcript
 ---@field buf integer
 ---@field package state cmt.MarkdownState
 ---@field package painted integer rows that have their colours
----@field package pieces string[] text that is not in the buffer yet
----@field package timer uv.uv_timer_t?
----@field package last_flush number ms, of the loop's clock
----@field package thoughts [integer, integer][] extmark of first line, number of lines
+---@field package pieces cmt.Pieces text that is not in the buffer yet
+---@field package notice boolean whether the first line tells of earlier turns
+---@field package turns table<integer, cmt.ShownTurn> by the mark of the question's head
 local Transcript = {}
 Transcript.__index = Transcript
 
@@ -30,19 +38,18 @@ function M.new(name)
     buf = buf,
     state = markdown.new(),
     painted = 0,
-    pieces = {},
-    last_flush = 0,
-    thoughts = {},
+    notice = false,
+    turns = {},
   }, Transcript)
+  self.pieces = pieces.new(function(text)
+    if self:alive() then
+      self:append(page.lines_of(text))
+    end
+  end)
   vim.bo[buf].undolevels = -1
   vim.bo[buf].swapfile = false
   vim.bo[buf].modifiable = false
-  vim.api.nvim_create_autocmd("BufWinEnter", {
-    buffer = buf,
-    callback = function()
-      self:fold_all()
-    end,
-  })
+  folds.watch(buf)
   return self
 end
 
@@ -51,7 +58,22 @@ function Transcript:alive()
   return vim.api.nvim_buf_is_valid(self.buf)
 end
 
---- Write at the end. All writing goes through here.
+---@return boolean
+function Transcript:empty()
+  local count = vim.api.nvim_buf_line_count(self.buf)
+  return count == 1 and vim.api.nvim_buf_get_lines(self.buf, 0, 1, true)[1] == ""
+end
+
+---@package
+---@param write fun(buf: integer)
+function Transcript:write(write)
+  vim.bo[self.buf].modifiable = true
+  write(self.buf)
+  vim.bo[self.buf].modifiable = false
+  vim.bo[self.buf].modified = false
+end
+
+--- Write at the end.
 ---@package
 ---@param lines string[] the first of them goes on the buffer's last line
 ---@param force? boolean go to the end in all windows
@@ -59,10 +81,9 @@ function Transcript:append(lines, force)
   local buf = self.buf
   local was_last = vim.api.nvim_buf_line_count(buf)
   local windows = force and vim.fn.win_findbuf(buf) or follow.windows(buf)
-  vim.bo[buf].modifiable = true
-  vim.api.nvim_buf_set_text(buf, was_last - 1, -1, was_last - 1, -1, lines)
-  vim.bo[buf].modifiable = false
-  vim.bo[buf].modified = false
+  self:write(function()
+    vim.api.nvim_buf_set_text(buf, was_last - 1, -1, was_last - 1, -1, lines)
+  end)
   self:paint(false)
   follow.go(buf, windows, was_last, force)
 end
@@ -79,57 +100,25 @@ function Transcript:paint(all)
   end
 end
 
---- Take a piece of the answer. The first one is drawn at once, later ones together.
+--- Take a piece of the answer.
 ---@param text string
 function Transcript:stream(text)
-  table.insert(self.pieces, text)
-  if self.timer then
-    return
-  end
-  local wait = self.last_flush + config.get().batch_ms - vim.uv.now()
-  if wait <= 0 then
-    return self:flush()
-  end
-  self.timer = vim.defer_fn(function()
-    self.timer = nil
-    self:flush()
-  end, wait)
+  self.pieces:add(text)
 end
 
---- Write what was gathered.
-function Transcript:flush()
-  if self.timer then
-    self.timer:stop()
-    if not self.timer:is_closing() then
-      self.timer:close()
-    end
-    self.timer = nil
-  end
-  if #self.pieces == 0 then
-    return
-  end
-  local text = table.concat(self.pieces)
-  self.pieces = {}
-  if self:alive() then
-    vim.uv.update_time()
-    self.last_flush = vim.uv.now()
-    self:append(vim.split(text, "\n", { plain = true }))
-  end
-end
-
---- Row of the line after what there is; an empty buffer has one line, which is taken.
+--- Write below what there is; an empty buffer has one line, which is taken.
 ---@package
 ---@param lines string[] whole lines
 ---@param force? boolean
 ---@return integer row of the first of them, from 0
 function Transcript:add_lines(lines, force)
-  self:flush()
-  local count = vim.api.nvim_buf_line_count(self.buf)
-  local empty = count == 1 and vim.api.nvim_buf_get_lines(self.buf, 0, 1, true)[1] == ""
+  self.pieces:flush()
+  local empty, count = self:empty(), vim.api.nvim_buf_line_count(self.buf)
   self:append(empty and lines or vim.list_extend({ "" }, lines), force)
   return empty and 0 or count
 end
 
+---@package
 ---@param row integer
 ---@param group string
 ---@return integer id
@@ -142,47 +131,37 @@ function Transcript:mark(row, group)
   })
 end
 
---- Say that earlier turns are not shown.
----@param turns integer nothing is said of none
-function Transcript:omit(turns)
-  if turns > 0 then
-    local words = turns == 1 and "turn is" or "turns are"
-    self:append({ ("[%d earlier %s not shown; vim.g.cmt.history_turns sets how many are]"):format(turns, words) })
-    self.painted = 1
-    self:mark(0, "CmtUsage")
-  end
+---@package
+---@param row integer
+---@param turn cmt.ShownTurn
+function Transcript:note_turn(row, turn)
+  self.turns[vim.api.nvim_buf_set_extmark(self.buf, TURNS, row, 0, {})] = turn
 end
 
---- Write a question and the head of its answer.
----@param question string
+--- Write a question, at the end of all windows.
+---@param turn cmt.ShownTurn
 ---@param attachments string[]
 ---@param when string
-function Transcript:ask(question, attachments, when)
+function Transcript:ask(turn, attachments, when)
   self.state = markdown.new()
-  local lines = { "## You · " .. when, "" }
-  vim.list_extend(lines, vim.split(question, "\n", { plain = true }))
-  local count = vim.api.nvim_buf_line_count(self.buf)
-  local more = count > 1 or vim.api.nvim_buf_get_lines(self.buf, 0, 1, true)[1] ~= ""
+  local lines = page.question(turn.asked.text, attachments, when)
+  local more = not self:empty()
   if more then
     table.insert(lines, 1, "")
   end
-  for _, name in ipairs(attachments) do
-    lines[#lines + 1] = "+ " .. name
-  end
-  local row = self:add_lines(lines, true)
-  row = more and row + 1 or row
+  local row = self:add_lines(lines, true) + (more and 1 or 0)
   self:mark(row, "CmtYou")
-  vim.api.nvim_buf_set_extmark(self.buf, TURNS, row, 0, {})
+  self:note_turn(row, turn)
   for i = 1, #attachments do
     self:mark(vim.api.nvim_buf_line_count(self.buf) - i, "CmtAttachment")
   end
 end
 
---- Write the head of an answer; text goes below it from now on.
+--- Write the head of a turn's answer; text goes below it from now on.
 ---@param title string
----@return integer mark for `usage`
+---@return integer head mark for `usage`
 function Transcript:answer(title)
-  self:flush()
+  self.pieces:flush()
   self:paint(true)
   self.state = markdown.new()
   local row = self:add_lines({ "", "## " .. title, "", "" }) + 1
@@ -192,75 +171,57 @@ end
 --- Put the model's thinking above the answer's text, as a closed fold.
 ---@param text string
 function Transcript:think(text)
-  self:flush()
-  local lines = vim.split(vim.trim(text), "\n", { plain = true })
-  table.insert(lines, 1, ("▸ Thinking · %d words"):format(select(2, text:gsub("%S+", ""))))
+  self.pieces:flush()
+  local lines = page.thinking(text)
   local row = vim.api.nvim_buf_line_count(self.buf) - 1
   self:append(vim.list_extend(vim.deepcopy(lines), { "", "" }))
   self.painted = math.max(self.painted, row + #lines)
   for i = row, row + #lines - 1 do
     self:mark(i, "CmtThinking")
   end
-  local id = vim.api.nvim_buf_set_extmark(self.buf, SPACE, row, 0, {})
-  table.insert(self.thoughts, { id, #lines })
-  for _, win in ipairs(vim.fn.win_findbuf(self.buf)) do
-    self:fold(win, row, #lines)
-  end
+  folds.add(self.buf, row, #lines)
 end
 
+--- The columns of the narrowest window on the buffer.
 ---@package
----@param win integer
----@param row integer
----@param count integer
-function Transcript:fold(win, row, count)
-  vim.api.nvim_win_call(win, function()
-    if vim.wo.foldmethod == "manual" then
-      vim.cmd(("silent keepjumps %d,%dfold"):format(row + 1, row + count))
-    end
-  end)
-end
-
---- Folds belong to windows: a window that shows the buffer anew makes its own.
----@package
-function Transcript:fold_all()
-  local win = vim.api.nvim_get_current_win()
-  vim.api.nvim_win_call(win, function()
-    vim.cmd("silent normal! zE")
-  end)
-  for _, thought in ipairs(self.thoughts) do
-    local place = vim.api.nvim_buf_get_extmark_by_id(self.buf, SPACE, thought[1], {})
-    if place[1] then
-      self:fold(win, place[1], thought[2])
-    end
-  end
-end
-
---- Say under an answer's head what it used. It is no text: yanks and saved transcripts stay clean.
----@param mark integer from `answer`
----@param used cmt.Used
-function Transcript:usage(mark, used)
-  local place = vim.api.nvim_buf_get_extmark_by_id(self.buf, SPACE, mark, {})
-  if not place[1] then
-    return
-  end
+---@return integer
+function Transcript:columns()
   local columns = vim.o.columns
   for _, win in ipairs(vim.fn.win_findbuf(self.buf)) do
     columns = math.min(columns, vim.api.nvim_win_get_width(win))
   end
+  return columns
+end
+
+---@package
+---@param row integer of an answer's head
+---@param used cmt.Used
+---@param columns integer
+function Transcript:write_usage(row, used, columns)
   local lines = vim.tbl_map(function(line)
     return { { line, "CmtUsage" } }
   end, figures.usage_lines(used, columns))
-  local last = vim.api.nvim_buf_line_count(self.buf)
-  local windows = follow.windows(self.buf)
-  vim.api.nvim_buf_set_extmark(self.buf, SPACE, place[1], 0, { virt_lines = lines })
-  follow.go(self.buf, windows, last) -- the lines push the end down
+  vim.api.nvim_buf_set_extmark(self.buf, SPACE, row, 0, { virt_lines = lines })
+end
+
+--- Say under an answer's head what it used. It is no text: yanks and saved transcripts stay clean.
+---@param head integer from `answer`
+---@param used cmt.Used
+function Transcript:usage(head, used)
+  local place = vim.api.nvim_buf_get_extmark_by_id(self.buf, SPACE, head, {})
+  if place[1] then
+    local last = vim.api.nvim_buf_line_count(self.buf)
+    local windows = follow.windows(self.buf)
+    self:write_usage(place[1], used, self:columns())
+    follow.go(self.buf, windows, last) -- the lines push the end down
+  end
 end
 
 --- End the turn's text, with a line that says so where it is not the whole answer.
 ---@param note? string
 ---@param group? string
 function Transcript:finish(note, group)
-  self:flush()
+  self.pieces:flush()
   self:paint(true)
   self.state = markdown.new()
   if note then
@@ -272,14 +233,108 @@ function Transcript:finish(note, group)
   end
 end
 
---- The rows at which questions begin, from 0.
----@return integer[]
-function Transcript:turn_rows()
-  local rows = {}
-  for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(self.buf, TURNS, 0, -1, {})) do
-    rows[#rows + 1] = mark[2]
+---@param earlier integer
+---@return string
+local function earlier_line(earlier)
+  local key = config.get().keys.earlier
+  local what = earlier == 1 and "1 earlier turn is" or ("%d earlier turns are"):format(earlier)
+  return ("[%s not shown: %sscroll up for more]"):format(what, key and key .. " or " or "")
+end
+
+---@param pages cmt.Page[]
+---@param lines string[] what stands above them; they are put below it
+---@return integer[] tops row of each page's first line
+local function lay_out(pages, lines)
+  return vim.tbl_map(function(written)
+    local top = #lines
+    vim.list_extend(lines, written.lines)
+    table.insert(lines, "")
+    return top
+  end, pages)
+end
+
+---@package
+---@param written cmt.Page
+---@param top integer row of the page's first line
+---@param columns integer
+---@return cmt.ShownTurn
+function Transcript:decorate(written, top, columns)
+  local record = written.record
+  for _, mark in ipairs(written.marks) do
+    self:mark(top + mark[1], mark[2])
   end
-  return rows
+  self:write_usage(top + written.head, record, columns)
+  for _, stretch in ipairs(written.prose) do
+    local lines = vim.list_slice(written.lines, stretch[1] + 1, stretch[2])
+    markdown.paint(self.buf, markdown.new(), top + stretch[1], lines)
+  end
+  if written.thinking then
+    folds.add(self.buf, top + written.thinking[1], written.thinking[2])
+  end
+  local turn = { asked = { text = record.prompt }, settled = record } ---@type cmt.ShownTurn
+  self:note_turn(top, turn)
+  return turn
+end
+
+--- Put lines above all that is shown, in place of the line that told of them.
+---@package
+---@param lines string[]
+function Transcript:write_above(lines)
+  local empty = self:empty()
+  local replaced = (empty and 1) or (self.notice and 2) or 0
+  local function put()
+    self:write(function(buf)
+      vim.api.nvim_buf_set_lines(buf, 0, replaced, true, lines)
+    end)
+  end
+  if empty then
+    table.remove(lines) -- none is left below the last one
+    self.painted = #lines
+    return put()
+  end
+  follow.keep(self.buf, #lines - replaced, put)
+  self.painted = self.painted - replaced + #lines
+  markdown.shift(self.state, #lines - replaced)
+end
+
+--- Put settled turns above all that is shown; what a window shows stays where it is.
+---@param records cmt.wire.TurnRecord[]
+---@param earlier integer how many turns come before these
+---@return cmt.ShownTurn? newest of them
+function Transcript:put_above(records, earlier)
+  local lines = earlier > 0 and { earlier_line(earlier), "" } or {}
+  local pages = vim.tbl_map(page.of, records)
+  local tops, newest, columns = lay_out(pages, lines), nil, self:columns()
+  self:write_above(lines)
+  self.notice = earlier > 0
+  if self.notice then
+    self:mark(0, "CmtUsage")
+  end
+  for i, written in ipairs(pages) do
+    newest = self:decorate(written, tops[i], columns)
+  end
+  return newest
+end
+
+--- The turns, the first one first.
+---@return { row: integer, turn: cmt.ShownTurn }[] row of the question's head, from 0
+function Transcript:shown()
+  return vim.tbl_map(function(mark)
+    return { row = mark[2], turn = self.turns[mark[1]] }
+  end, vim.api.nvim_buf_get_extmarks(self.buf, TURNS, 0, -1, {}))
+end
+
+--- The turn that a row belongs to.
+---@param row integer from 0
+---@return cmt.ShownTurn?
+function Transcript:turn_at(row)
+  local found ---@type cmt.ShownTurn?
+  for _, at in ipairs(self:shown()) do
+    if at.row <= row then
+      found = at.turn
+    end
+  end
+  return found
 end
 
 --- Go to the end in all windows.
@@ -289,13 +344,15 @@ end
 
 --- Take everything out, to be written anew.
 function Transcript:clear()
-  self.pieces, self.thoughts, self.painted, self.state = {}, {}, 0, markdown.new()
+  self.pieces:drop()
+  self.turns, self.painted, self.state, self.notice = {}, 0, markdown.new(), false
   for _, space in ipairs({ SPACE, TURNS, vim.api.nvim_create_namespace("cmt.markdown") }) do
     vim.api.nvim_buf_clear_namespace(self.buf, space, 0, -1)
   end
-  vim.bo[self.buf].modifiable = true
-  vim.api.nvim_buf_set_lines(self.buf, 0, -1, true, {})
-  vim.bo[self.buf].modifiable = false
+  folds.clear(self.buf)
+  self:write(function(buf)
+    vim.api.nvim_buf_set_lines(buf, 0, -1, true, {})
+  end)
 end
 
 return M

@@ -8,6 +8,8 @@ local M = {}
 
 ---@alias cmt.Phase "sending"|"waiting"|"thinking"|"streaming"|"retrying"|"stopping"|"done"
 
+---@alias cmt.Prepare fun(ready: fun(err: cmt.wire.RpcErrorBody?, params: (cmt.wire.ChatParams|cmt.wire.RetryParams)?))
+
 ---@class (exact) cmt.TurnView what a turn tells; all are called on the main loop
 ---@field started fun(turn: cmt.Turn)
 ---@field text fun(turn: cmt.Turn, text: string)
@@ -31,6 +33,7 @@ local M = {}
 ---@field moved number ms of the loop's clock when the answer last grew
 ---@field wait string? what is waited for before the first word
 ---@field characters integer of the answer so far
+---@field thought integer characters of the thinking so far
 ---@field thinking string[] pieces
 ---@field retry { reason: string, at: number, attempt: integer, most: integer }? the next attempt
 ---@field usage cmt.wire.Usage?
@@ -50,6 +53,23 @@ function M.running()
   return vim.tbl_keys(running)
 end
 
+--- The turn of an id, where it is under way.
+---@param turn_id string
+---@return cmt.Turn?
+function M.of_id(turn_id)
+  return vim.iter(pairs(running)):find(function(turn)
+    return turn.turn_id == turn_id
+  end)
+end
+
+--- The part of a piece that is not known yet.
+---@param have integer characters
+---@param value cmt.wire.StreamText|cmt.wire.StreamThinking
+---@return string
+local function beyond(have, value)
+  return value.offset >= have and value.text or vim.fn.strcharpart(value.text, have - value.offset)
+end
+
 ---@type table<string, fun(self: cmt.Turn, value: table<string, any>)>
 local HEAR = {
   started = function(self, value)
@@ -65,15 +85,22 @@ local HEAR = {
     end
   end,
   thinking = function(self, value)
-    table.insert(self.thinking, value.text)
+    local text = beyond(self.thought, value)
+    self.thought = self.thought + vim.fn.strchars(text)
+    table.insert(self.thinking, text)
+    self.moved = vim.uv.now()
     self:move("thinking")
   end,
   text = function(self, value)
+    local text = beyond(self.characters, value)
+    if text == "" then
+      return
+    end
     self:tell_thinking()
-    self.characters = self.characters + vim.fn.strchars(value.text)
+    self.characters = self.characters + vim.fn.strchars(text)
     self.retry = nil
     self.moved = vim.uv.now()
-    self.view.text(self, value.text)
+    self.view.text(self, text)
     if self.phase ~= "streaming" then
       self:move("streaming")
     end
@@ -104,9 +131,9 @@ end
 
 ---@package
 function Turn:tell_thinking()
-  if #self.thinking > 0 then
-    local text = table.concat(self.thinking)
-    self.thinking = {}
+  local text = table.concat(self.thinking)
+  self.thinking = {}
+  if text ~= "" then
     self.view.thought(self, text)
   end
 end
@@ -146,6 +173,19 @@ function Turn:finish(outcome)
   end
 end
 
+--- Go on in another view, which has what was told until now and gets the rest.
+---@param view cmt.TurnView
+---@param so_far cmt.wire.AnswerSoFar
+function Turn:show(view, so_far)
+  self.view = view
+  self.thinking, self.thought = { so_far.thinking }, vim.fn.strchars(so_far.thinking)
+  self.characters = vim.fn.strchars(so_far.text)
+  if so_far.text ~= "" then
+    self:tell_thinking()
+    view.text(self, so_far.text)
+  end
+end
+
 --- Stop it. The server answers with what had come; where it has no turn yet nothing was sent, and it ends here, since
 --- Neovim drops the reply to a cancelled request.
 function Turn:stop()
@@ -163,7 +203,7 @@ end
 --- Ask a question. What the request needs may take its time: the turn is there, and can be stopped, from the start.
 ---@param method "cmt/chat"|"cmt/retry"
 ---@param view cmt.TurnView
----@param prepare fun(ready: fun(err: cmt.wire.RpcErrorBody?, params: table<string, any>?)) params without tokens
+---@param prepare cmt.Prepare params without tokens
 ---@return cmt.Turn
 function M.send(method, view, prepare)
   local now = vim.uv.now()
@@ -174,6 +214,7 @@ function M.send(method, view, prepare)
     heard = now,
     moved = now,
     characters = 0,
+    thought = 0,
     thinking = {},
     stopped = false,
     view = view,
