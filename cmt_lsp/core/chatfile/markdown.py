@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cmt_lsp.core.chatfile.figures import figures_line
-from cmt_lsp.core.chatfile.marks import head_mark, mark, salt_for
+from cmt_lsp.core.chatfile.marks import head_mark, mark, salt_for, without_marks
 from cmt_lsp.core.chatfile.plain import one_line, shown
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def answer_part(session_id: str, turn: ChatTurn) -> str:
 
 def question_lines(turn: ChatTurn) -> list[str]:
     """The question, where one was asked."""
-    return [shown(turn.question)] if turn.question.strip() else []
+    return [without_marks(shown(turn.question))] if turn.question.strip() else []
 
 
 def trailer_lines(turn: ChatTurn) -> list[str]:

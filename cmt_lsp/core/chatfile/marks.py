@@ -66,6 +66,11 @@ def mark(kind: Kind, session_id: str, turn_id: str, salt: str = "") -> str:
     return f"<!-- cmt {kind} {session_tag(session_id)}/{turn_id}{salt} -->"
 
 
+def without_marks(text: str) -> str:
+    """A question that quotes a transcript, with its marks as plain comments."""
+    return text.replace("<!-- cmt ", "<!-- cmt: ")
+
+
 def mark_in(line: str) -> Mark | None:
     """The mark at the end of a line."""
     found = _MARK.search(line) if "<!-- cmt " in line else None

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 MOST = 500
 """Places of one transcript that are looked for: each is a question to the disk."""
-_PATH = re.compile(
-    r"(?<![\w/.:%~@+-])((?:/|[A-Za-z]:[\\/])?(?:[\w.@+-]+[\\/])*[\w@+-][\w.@+-]*\.\w{1,12}):(\d{1,7})(?:[-:](\d{1,7}))?\b"
-)
+_FILE = r"(?<![\w/.:%~@+-])((?:/|[A-Za-z]:[\\/])?(?:[\w.@+-]+[\\/])*[\w@+-][\w.@+-]*\.\w{1,12})"
+_PATH = re.compile(rf"{_FILE}(?::|`?, lines? )(\d{{1,7}})\b")
+"""`src/a.py:10`, and what titles say: `src/a.py, lines 10 to 12`."""
 _LINK = re.compile(r"(?<=\]\()(file:[^\s()<>#]+)#L(\d{1,7})(?:-L(\d{1,7}))?(?=\))")
+_SIGNS = (":", ", line")
 _LONGEST_LINE = 2000
 
 
@@ -45,7 +46,7 @@ def mentions(page: Page) -> Iterator[Mention]:
 
 def in_line(row: int, line: str) -> Iterator[Mention]:
     """The places in one line; a line that is too long to be read holds none."""
-    if len(line) > _LONGEST_LINE or not (":" in line or "#L" in line):
+    if len(line) > _LONGEST_LINE or not any(sign in line for sign in _SIGNS):
         return
     taken = [found.span() for found in _LINK.finditer(line)]
     for pattern in (_LINK, _PATH):
