@@ -35,7 +35,7 @@ function own({ connection, environment, version }: Parts): DoctorCheck[] {
     { name: "extension", state: "ok", detail: `${version} in VS Code ${vscode.version}` },
     { name: "server", state, detail: `${health.state}${path ? `, ${path}` : ""}`, advice: health.message || undefined },
     { name: "path", state: "ok", detail: settings.path ? `cmt.server.path: ${settings.path}` : "not set; looked for" },
-    { name: "own environment", state: "ok", detail: environment.folder },
+    { name: "own environment", state: "ok", detail: environment.folder ?? "not made" },
     {
       name: "workspace",
       state: "ok",

@@ -26,6 +26,18 @@ export function fitted(text: string, old: string, before: string): string {
   return endLike(shifted.join("\n"), old);
 }
 
+/**
+ * `text` for a cursor between `before` and `after` on its line: code of several lines takes the indentation of the
+ * place, and ends its last line where the place's own text would follow it.
+ */
+export function forCursor(text: string, before: string, after: string): string {
+  const lines = text.replace(/\r\n?/g, "\n").replace(/\n+$/, "").split("\n");
+  if (before.trim() || lines.length === 1) return lines.join("\n");
+  const given = indentation(lines);
+  const placed = lines.map((line, at) => shift(line, given, at === 0 ? "" : before));
+  return placed.join("\n") + (after.trim() ? `\n${before}` : "");
+}
+
 /** The white space that every line with something on it begins with. */
 function indentation(lines: readonly string[]): string {
   const margins = lines.filter((line) => line.trim()).map((line) => /^[ \t]*/.exec(line)?.[0] ?? "");

@@ -173,23 +173,32 @@ async function place(origin: ContextItem | undefined): Promise<Place> {
     const document = await documentOf(origin.uri);
     return { document, stretch: { start: 0, end: document.getText().length } };
   }
+  const selected = placeOfCursor();
+  if (!selected) throw new Refusal(refused("Select the code that the answer is to replace."));
+  return selected;
+}
+
+function placeOfCursor(): Place | null {
   const editor = vscode.window.activeTextEditor ?? vscode.window.visibleTextEditors[0];
-  if (!editor || editor.selection.isEmpty) throw new Refusal(refused("Select the code that the answer is to replace."));
+  if (!editor || editor.selection.isEmpty) return null;
   return { document: editor.document, stretch: offsets(editor.document, editor.selection) };
 }
 
+/** Where the code that was asked about stands now; where it does no longer, what is selected is meant. */
 async function placeOfSelection(origin: SelectionItem): Promise<Place> {
   const document = await documentOf(origin.uri);
+  const found = stretchOf(origin, document);
+  if (found) return { document, stretch: found };
+  const selected = placeOfCursor();
+  if (selected) return selected;
+  throw new Refusal(refused("The code was edited since it was asked about: select what the answer is to replace, and try again."));
+}
+
+function stretchOf(origin: SelectionItem, document: vscode.TextDocument): { start: number; end: number } | null {
   const asked = offsets(document, asRange(origin.range));
-  if (origin.text === undefined) {
-    if (origin.version === document.version) return { document, stretch: asked };
-    throw new Refusal(refused("The code was edited since it was asked about: select what the answer is to replace."));
-  }
+  if (origin.text === undefined) return origin.version === document.version ? asked : null;
   const start = locate(document.getText(), origin.text, asked.start);
-  if (start === null) {
-    throw new Refusal(refused("The code was edited since it was asked about: select what the answer is to replace."));
-  }
-  return { document, stretch: { start, end: start + origin.text.length } };
+  return start === null ? null : { start, end: start + origin.text.length };
 }
 
 async function documentOf(uri: string): Promise<vscode.TextDocument> {

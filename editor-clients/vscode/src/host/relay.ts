@@ -100,10 +100,16 @@ export class Relay implements vscode.Disposable {
     return result;
   }
 
+  /** A verb that is refused says so where VS Code says such things; the panel does not have to. */
   async #verb(panel: Panel, message: Exclude<Asked, Message<"call" | "chat" | "retry" | "compare">>): Promise<unknown> {
     const verb = this.verbs[message.type] as ((message: Asked, panel: Panel) => Promise<unknown>) | undefined;
     if (!verb) throw new Refusal(refused(`The panel asked for ${String((message as Asked).type)}, which nobody knows.`));
-    return verb(message, panel);
+    try {
+      return await verb(message, panel);
+    } catch (error) {
+      void vscode.window.showWarningMessage(errorBody(error, true).message);
+      throw error;
+    }
   }
 
   /** A request that streams outlives the panel that asked; its values are kept for the panels that come. */

@@ -6,6 +6,7 @@ import type { Attached } from "../messages";
 import { Refusal, refused } from "../server/errors";
 import type { ContextItem, Image } from "../wire";
 import { attachFiles } from "./attach";
+import { forCursor } from "./fitting";
 import { judgeLink } from "./links";
 import type { Panels } from "./panels";
 import { asRange } from "./positions";
@@ -38,7 +39,7 @@ async function insert(text: string): Promise<{ where: "editor" | "newFile" }> {
   const editor = lastEditor();
   if (editor) {
     const done = await editor.edit((edit) => {
-      for (const selection of editor.selections) edit.replace(selection, text);
+      for (const selection of editor.selections) edit.replace(selection, at(editor.document, selection, text));
     });
     if (done) {
       await vscode.window.showTextDocument(editor.document, { viewColumn: editor.viewColumn, preserveFocus: false });
@@ -48,6 +49,13 @@ async function insert(text: string): Promise<{ where: "editor" | "newFile" }> {
   }
   await newFile(text, editor?.document.languageId);
   return { where: "newFile" };
+}
+
+/** The text as it fits a cursor; VS Code itself gives it the line endings of the document. */
+function at(document: vscode.TextDocument, selection: vscode.Selection, text: string): string {
+  const first = document.lineAt(selection.start.line).text.slice(0, selection.start.character);
+  const last = document.lineAt(selection.end.line).text.slice(selection.end.character);
+  return forCursor(text, first, last);
 }
 
 async function newFile(text: string, language: string | undefined): Promise<void> {

@@ -12,8 +12,8 @@ export interface Places {
   searchPath: string;
   /** Folders of Python environments of the workspace; empty unless the workspace is trusted. */
   environments: readonly string[];
-  /** The extension's own environment. */
-  managed: string;
+  /** The extension's own environment, if it was made. */
+  managed: string | undefined;
   /** Folders of the workspace: a program of theirs on PATH is theirs, not the person's. */
   workspace: readonly string[];
   trusted: boolean;
@@ -36,7 +36,7 @@ export function findServer(places: Places, isProgram: IsProgram): Found {
   return (
     first("path", onSearchPath(places), isProgram) ??
     first("environment", inEnvironments(places), isProgram) ??
-    first("managed", [inEnvironment(places.managed, "cmt-lsp", places.windows)], isProgram)
+    first("managed", places.managed ? [inEnvironment(places.managed, "cmt-lsp", places.windows)] : [], isProgram)
   );
 }
 

@@ -39,10 +39,10 @@ export class ManagedEnvironment {
     this.#log = log;
   }
 
-  /** The newest complete environment; a folder that does not exist where there is none. */
-  get folder(): string {
+  /** The newest complete environment, if one was made. */
+  get folder(): string | undefined {
     const [newest] = this.#complete();
-    return path.join(this.#root, newest ?? "none");
+    return newest && path.join(this.#root, newest);
   }
 
   /** What would be installed, in words, or why nothing can be. */

@@ -14,7 +14,7 @@ const FOLDERS = [".venv", "venv"];
 /** The program to start, or why there is none. */
 export async function locate(
   settings: ServerSettings,
-  managed: string,
+  managed: string | undefined,
 ): Promise<{ path: string } | { trouble: Trouble }> {
   const found = findServer(await places(settings, managed), isProgram);
   if (!found) return { trouble: { kind: "no_server" } };
@@ -31,7 +31,7 @@ export function isProgram(file: string): boolean {
   }
 }
 
-async function places(settings: ServerSettings, managed: string): Promise<Places> {
+async function places(settings: ServerSettings, managed: string | undefined): Promise<Places> {
   const folders = (vscode.workspace.workspaceFolders ?? []).filter((one) => one.uri.scheme === "file");
   const workspace = folders.map((folder) => folder.uri.fsPath);
   const trusted = vscode.workspace.isTrusted;
