@@ -1,7 +1,7 @@
 // A workbench: code-server with the extension installed from its package, and a home that nobody else uses.
 import { spawn, type ChildProcess } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -22,6 +22,8 @@ export interface Options {
   trust?: boolean;
   /** Files of the workspace by their path. */
   files?: Record<string, string>;
+  /** Programs that come first on the PATH, by their name, and files beside them. */
+  programs?: Record<string, string | Buffer>;
 }
 
 const QUIET = {
@@ -91,6 +93,20 @@ export class CodeServer {
     await writeSettings(join(this.root, "ud", "User"), { ...QUIET, ...wanted });
   }
 
+  /** Process ids of the servers under test that the extension host started. */
+  async servers(): Promise<number[]> {
+    const found: number[] = [];
+    for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number)) {
+      const [command, env, status] = await Promise.all(
+        ["cmdline", "environ", "status"].map((name) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "")),
+      );
+      const parent = Number(/^PPid:\s*(\d+)/m.exec(status!)?.[1]);
+      const ours = env!.includes(`CMT_STATE_DIR=${this.state}`) && /cmt[-_]lsp/.test(command!.split("\0").slice(0, 4).join(" "));
+      if (ours && parent !== process.pid && !/node|code-server/.test(command!.split("\0")[0]!)) found.push(pid);
+    }
+    return found;
+  }
+
   /** Hosts off this machine that a process of the workbench connected to or looked up, such as "python example.com". */
   async foreign(): Promise<string[]> {
     const noted = await readFile(join(this.root, "hosts.txt"), "utf8").catch(() => "");
@@ -111,10 +127,14 @@ export async function prepare(root: string, options: Options, data = join(root, 
     ...options.settings,
   });
   await writeSettings(join(data, "Machine"), options.machine ?? {});
-  for (const [path, text] of Object.entries(options.files ?? {})) {
-    const whole = join(root, "work", path);
-    await mkdir(join(whole, ".."), { recursive: true });
-    await writeFile(whole, text);
+  const files = [
+    ...Object.entries(options.files ?? {}).map(([name, data]) => [join(root, "work", name), data] as const),
+    ...Object.entries(options.programs ?? {}).map(([name, data]) => [join(root, "bin", name), data] as const),
+  ];
+  await mkdir(join(root, "work"), { recursive: true });
+  for (const [path, data] of files) {
+    await mkdir(join(path, ".."), { recursive: true });
+    await writeFile(path, data, { mode: path.startsWith(join(root, "bin")) ? 0o755 : 0o644 });
   }
 }
 
@@ -127,7 +147,7 @@ async function writeSettings(folder: string, settings: Record<string, unknown>):
 export function environment(root: string, added: Record<string, string | undefined>): NodeJS.ProcessEnv {
   const xdg = Object.fromEntries(["CONFIG", "CACHE", "DATA", "STATE"].map((n) => [`XDG_${n}_HOME`, join(root, n.toLowerCase())]));
   return {
-    PATH: process.env.PATH,
+    PATH: `${join(root, "bin")}:${process.env.PATH}`,
     LANG: "C.UTF-8",
     HOME: root,
     TMPDIR: root,

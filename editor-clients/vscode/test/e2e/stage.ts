@@ -1,13 +1,18 @@
 // What a suite stands on: one code-server, one browser and one endpoint for all of its tests.
+import assert from "node:assert/strict";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
 import { Browser, type Look } from "../bed/browser.ts";
 import { CodeServer, type Options } from "../bed/code_server.ts";
 import { LanguageClient } from "../bed/language_client.ts";
 import { ARTEFACTS } from "../bed/places.ts";
 import { Simulator } from "../bed/simulator.ts";
+import { until } from "../bed/waiting.ts";
+import type { Panel } from "./panel.ts";
+import { numbers, seen } from "./seeing.ts";
 import { Workbench } from "./workbench.ts";
 
 export class Stage {
@@ -15,6 +20,7 @@ export class Stage {
   readonly browser: Browser;
   readonly simulator: Simulator;
   readonly workbench: Workbench;
+  #witness: LanguageClient | undefined;
 
   private constructor(server: CodeServer, browser: Browser, simulator: Simulator) {
     this.server = server;
@@ -45,9 +51,50 @@ export class Stage {
     });
   }
 
-  /** The server of this repository over the same state, to ask what is true. */
-  witness(): Promise<LanguageClient> {
-    return LanguageClient.start(this.server.workspace, this.server.env);
+  /** A server of our own over the same state, to ask what is true. */
+  async witness(): Promise<LanguageClient> {
+    this.#witness ??= await LanguageClient.start(this.server.workspace, this.server.env);
+    return this.#witness;
+  }
+
+  /** The panel in sight, with its text box ready. */
+  async openPanel(): Promise<Panel> {
+    await this.workbench.command("cmt: Open the chat");
+    await seen(this.workbench.panel.composer);
+    return this.workbench.panel;
+  }
+
+  /** The panel in sight with a conversation in which nothing was said. */
+  async freshChat(): Promise<Panel> {
+    const panel = await this.openPanel();
+    await panel.button("New session").click();
+    await numbers(panel.turns, 0);
+    return panel;
+  }
+
+  /** The newest turns of the session that was used last, the last one first. */
+  async lastTurns(): Promise<any[]> {
+    const witness = await this.witness();
+    const { sessions } = await witness.request("cmt/session/list", { scope: "all" });
+    const { turns } = await witness.request("cmt/session/get", { sessionId: sessions[0].id, last: 20 });
+    return turns.reverse();
+  }
+
+  /** The panel shows exactly what the server has on record. */
+  async agrees(): Promise<void> {
+    const wanted = (await this.lastTurns()).reverse().map((turn) => ({ question: turn.prompt, answer: turn.text.trim() }));
+    let shown: unknown;
+    await until("the panel shows what the server has", async () => {
+      shown = await this.workbench.panel.transcript();
+      return isDeepStrictEqual(shown, wanted);
+    }).catch(() => assert.deepEqual(shown, wanted));
+  }
+
+  /** End the server of the workbench as a crash would. */
+  async killServer(): Promise<void> {
+    const servers = await this.server.servers();
+    assert.ok(servers.length > 0, "a server runs");
+    for (const pid of servers) process.kill(pid, "SIGKILL");
   }
 
   async #keep(claim: string, body: () => Promise<void>): Promise<void> {
@@ -77,6 +124,7 @@ export class Stage {
   /** End all; throws when anything asked for a host that is not this machine. */
   async #close(): Promise<void> {
     const foreign = [...this.browser.foreign, ...(await this.server.foreign())];
+    await this.#witness?.stop();
     await this.browser.stop();
     await this.server.stop();
     await this.simulator.stop();

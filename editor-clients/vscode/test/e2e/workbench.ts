@@ -25,14 +25,15 @@ export class Workbench {
     return this.page.locator(".statusbar-item[id^='cmt-lsp.cmt-lsp']").first();
   }
 
-  /** The panel in the side bar. */
+  /** The panel in the side bar: the document that touches the right edge of the window. */
   get panel(): Panel {
-    return new Panel(this.page, this.page.frameLocator("iframe.webview.ready[src*='purpose=webviewView']"));
+    return new Panel(this.page, this.page.frameLocator(".webview-overlay-outer-right > iframe.webview.ready"));
   }
 
   /** The panel in an editor tab. */
   get editorPanel(): Panel {
-    return new Panel(this.page, this.page.frameLocator("iframe.webview.ready:not([src*='purpose=webviewView'])"));
+    const inside = ".webview-overlay-content:not(.webview-overlay-outer-right) > iframe.webview.ready";
+    return new Panel(this.page, this.page.frameLocator(inside));
   }
 
   /** Run a command by its title, as the palette shows it. */
