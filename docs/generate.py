@@ -91,6 +91,7 @@ def pages() -> dict[Path, str]:
         HERE / "settings.md": with_reference(HERE / "settings.md", settings_reference()),
         schema.SCHEMA_FILE: schema.render(),
         CLIENTS / "neovim" / "lua" / "cmt" / "types.lua": luacats.render(contract()),
+        CLIENTS / "neovim" / "lua" / "cmt" / "requests.lua": luacats.render_requests(contract()),
         CLIENTS / "vscode" / "src" / "wire.ts": typescript.render(contract()),
     }
 

@@ -8,7 +8,7 @@ local M = {}
 local NAME = "cmt_lsp"
 M.GONE = -32099 -- the code of the replies that the server did not live to give
 
----@alias cmt.Reply fun(error: cmt.wire.RpcErrorBody?, result: any)
+---@alias cmt.Reply fun(error: cmt.wire.RpcErrorBody?, result: table?) the result is that of the request's own type
 
 ---@type integer? id of the running client
 local running
@@ -185,7 +185,7 @@ end
 ---@param params table<string, any>
 ---@param reply cmt.Reply
 ---@return integer? request_id
-function M.request(method, params, reply)
+local function request(method, params, reply)
   local client = M.start()
   if not client then
     reply({ code = M.GONE, message = "cmt-lsp does not run." }, nil)
@@ -210,15 +210,18 @@ end
 --- Ask, and tell the person where it fails; `done` hears only a result.
 ---@param method string
 ---@param params table<string, any>
----@param done fun(result: any)
-function M.ask(method, params, done)
-  M.request(method, params, function(err, result)
+---@param done fun(result: table)
+local function ask(method, params, done)
+  return request(method, params, function(err, result)
     if err then
       return notice.fail(notice.sentence(err))
     end
-    done(result)
+    done(result or {})
   end)
 end
+
+M.request = request --[[@as cmt.wire.Request]]
+M.ask = ask --[[@as cmt.wire.Ask]]
 
 --- Withdraw a request, if it is still open: a second cancel of an answered one is an error in the log.
 ---@param request_id integer
