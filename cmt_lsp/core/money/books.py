@@ -191,8 +191,8 @@ class Books:
     def tell_orphans(self, count: int) -> None:
         """Say that attempts of dead processes were charged."""
         if count:
-            requests = "request" if count == 1 else "requests"
-            self._notices.append(f"{count} {requests} of a window that ended early were booked by estimate.")
+            requests, were = ("request", "was") if count == 1 else ("requests", "were")
+            self._notices.append(f"{count} {requests} of a window that ended early {were} booked by estimate.")
 
     def tell(self, notice: str) -> None:
         """Say something once, until the ledger works again."""

@@ -25,6 +25,8 @@ export interface Failure {
   readonly error: RpcErrorBody;
   readonly asking?: Asking;
   readonly replaces?: string;
+  /** What had come of the answer; the server has no record of it. */
+  readonly said?: string;
 }
 
 export interface SessionView {
@@ -47,7 +49,10 @@ export interface SessionView {
   readonly gone: readonly string[];
 }
 
+/** Turns that are fetched first, and with each page of older ones. */
 export const FIRST_TURNS = 100;
+/** Turns without a record that are remembered against late values. */
+const REMEMBERED = 200;
 
 export function newSession(id: string): SessionView {
   return {
@@ -101,7 +106,7 @@ export function ended(
 function failed(session: SessionView, turnId: string, error: RpcErrorBody, flight: Flight | undefined): SessionView {
   const asking = session.askings.find((one) => one.turnId === turnId);
   const question = asking?.question ?? flight?.question ?? "";
-  const failure: Failure = { key: turnId, question, error, asking, replaces: asking?.replaces };
+  const failure: Failure = { key: turnId, question, error, asking, replaces: asking?.replaces, said: flight?.text.text };
   return {
     ...session,
     flights: session.flights.filter((one) => one.turnId !== turnId),
@@ -151,7 +156,7 @@ export function refreshed(session: SessionView, snapshot: SessionGetResult, aske
     info: snapshot.session,
     flights: kept,
     askings: session.askings.filter((one) => !one.turnId || kept.some((flight) => flight.turnId === one.turnId)),
-    gone: [...session.gone, ...lost.map((flight) => flight.turnId)].slice(-200),
+    gone: [...session.gone, ...lost.map((flight) => flight.turnId)].filter((id) => !going.has(id)).slice(-REMEMBERED),
     applied: asked,
     pending: session.pending === asked ? undefined : session.pending,
     // What was heard since it was asked for may be missing in it.

@@ -69,7 +69,7 @@ function TurnTools({ sessionId, turn, last, busy }: { sessionId: string; turn: T
       {last && (
         <Tool
           icon="retry"
-          title="Ask again: this answer leaves the history"
+          title="Ask again, in place of this answer"
           disabled={busy}
           onClick={() => void actions.retry(sessionId, turn.turnId, turn.prompt)}
         />
@@ -120,6 +120,7 @@ export function FailedTurn({ sessionId, failure, position }: { sessionId: string
     <section class="turn" aria-labelledby={`turn-${failure.key}`}>
       <Heading id={failure.key} position={position} count={position} />
       {failure.question && <Question text={failure.question} labels={failure.asking?.labels} />}
+      {failure.said && <Answer text={failure.said} done eager />}
       <FailureCard sessionId={sessionId} failure={failure} />
     </section>
   );
