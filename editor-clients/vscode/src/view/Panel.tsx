@@ -11,6 +11,7 @@ import { Transcript } from "./transcript/Transcript";
 /** The whole panel: header, one page, composer. */
 export function Panel() {
   const page = usePanel((panel) => panel.page);
+  const comparing = usePanel((panel) => panel.comparison !== undefined);
   useFonts();
   return (
     <>
@@ -22,7 +23,7 @@ export function Panel() {
         {page === "compare" && <Compare />}
         {page === "chat" && <Transcript />}
       </main>
-      {(page === "chat" || page === "compare") && <Composer />}
+      {(page === "chat" || (page === "compare" && !comparing)) && <Composer />}
       <Said />
     </>
   );

@@ -26,16 +26,15 @@ export function Budgets() {
       <ul class="budgets">
         {budgets.map((budget) => (
           <li key={budget.scope} class={budget.state}>
-            <span class="name">{budget.scope}</span>
-            <span class="meter" role="meter" aria-label={`${budget.scope} budget`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.min(100, budget.level)}>
-              <span style={{ width: `${Math.min(100, budget.level)}%` }} />
-            </span>
             <span class="words">{budget.display}</span>
             <span class="tools">
               <Tool icon="edit" title={`Change the ${budget.scope} budget`} onClick={() => setEdited(budget)} />
               {budget.source === "user" && (
                 <Tool icon="trash" title={`Remove the ${budget.scope} budget`} onClick={() => void set(budget.scope, null)} />
               )}
+            </span>
+            <span class="meter" role="meter" aria-label={`${budget.scope} budget`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.min(100, budget.level)}>
+              <span style={{ width: `${Math.min(100, budget.level)}%` }} />
             </span>
             {budget.source === "settings" && <span class="quiet">lowered by the settings</span>}
           </li>

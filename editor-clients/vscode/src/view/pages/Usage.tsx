@@ -5,7 +5,7 @@ import { Icon } from "../icons";
 import { dollars, percent, shortModel, tokens } from "../words";
 import { Budgets } from "./Budgets";
 import { CachePart } from "./CachePart";
-import { barOf, DayChart, GroupTable, Legend, palette } from "./charts";
+import { barOf, DayChart, GroupTable, Legend, palette, withEmptyDays } from "./charts";
 import { useFetched } from "./fetched";
 import { Page, Trouble } from "./Page";
 
@@ -69,7 +69,7 @@ function Spending({ days, models, folders }: { days: UsageReport; models: UsageR
     <>
       <Totals report={days} />
       <h3>By day</h3>
-      <DayChart bars={(days.groups ?? []).map(barOf)} colours={colours} label={`Cost by day, ${days.totals.cost.display} together; the table holds the figures`} />
+      <DayChart bars={withEmptyDays((days.groups ?? []).map(barOf), days.today)} colours={colours} label={`Cost by day, ${days.totals.cost.display} together; the table holds the figures`} />
       <Legend colours={colours} names={shortModel} />
       <details>
         <summary>Figures by day</summary>

@@ -29,6 +29,21 @@ function sum(bar: Bar): number {
   return bar.parts.reduce((total, part) => total + part.value, 0);
 }
 
+/** A bar for every day from the first to the last: the server tells those alone on which something was spent. */
+export function withEmptyDays(bars: readonly Bar[], last: string): Bar[] {
+  const known = new Map(bars.map((bar) => [bar.key, bar]));
+  const days: Bar[] = [];
+  const end = Date.parse(last);
+  for (let day = Date.parse(bars[0]?.key ?? last); day <= end && days.length < MOST_DAYS; day += 86_400_000) {
+    const key = new Date(day).toISOString().slice(0, 10);
+    days.push(known.get(key) ?? { key, label: key, parts: [] });
+  }
+  return days.length < MOST_DAYS ? days : [...bars];
+}
+
+/** Days over which empty ones are left out: a bar would be thinner than a pixel. */
+const MOST_DAYS = 400;
+
 const HEIGHT = 96;
 const STEP = 10;
 
@@ -39,7 +54,7 @@ export function DayChart({ bars, colours, label }: { bars: readonly Bar[]; colou
   return (
     <div class="day-chart">
       <div class="scale" aria-hidden="true">
-        <span>{dollars(top)}</span>
+        <span>{dollars(top).replace(/(\.\d\d)\d\d$/, "$1")}</span>
         <span>$0</span>
       </div>
       <svg viewBox={`0 0 ${width} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>

@@ -4,11 +4,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Browser, Page } from "playwright-core";
+import type { chromium as Chromium, Page } from "../../bed/index";
 import { page as documentOf } from "../../../src/host/page";
 import { THEMES } from "./themes";
 
 export const ROOT = process.cwd();
+type Browser = Awaited<ReturnType<typeof Chromium.launch>>;
+
 const ORIGIN = "http://panel.test";
 
 export interface Look {
@@ -44,7 +46,7 @@ export async function bench(): Promise<Bench> {
   const built = await build({ ...options, entryPoints: { view: "src/view/main.tsx", fake: "test/unit/harness/fake-host.ts" } });
   const file = (name: string): string => built.outputFiles.find((one) => one.path.endsWith(name))!.text;
   const library = join(ROOT, "test/bed/node_modules/playwright-core/index.mjs");
-  const { chromium } = (await import(pathToFileURL(library).href)) as typeof import("playwright-core");
+  const { chromium } = (await import(pathToFileURL(library).href)) as typeof import("../../bed/index");
   const browser: Browser = await chromium.launch({
     executablePath: process.env["CHROMIUM"] ?? ["/usr/bin/chromium", "/usr/bin/google-chrome"].find((path) => existsSync(path)),
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],

@@ -42,6 +42,35 @@ export const SCENES: Record<string, () => void> = {
       data: { kind: "budget_exceeded", retryable: false },
     });
   },
+  stream: () => {
+    const { fake, samples } = window;
+    fake.add(samples.session("session-1"), [samples.turn(0)]);
+    fake.hello = { sessionId: "session-1" };
+    fake.thinking = "First the clocks, then the sum of them. ".repeat(3);
+    fake.pause = 25;
+  },
+  history: () => {
+    const { fake, samples } = window;
+    const names = ["Request timeouts", "Parser for the new format", "Why is the build slow on two cores and fast on one?", "Release notes", "A dialog behind its window"];
+    for (const [index, name] of names.entries()) {
+      const known = { name, turns: index * 7 + 1, cost: samples.cost(index * 31e6 + 2e6), updatedAt: new Date(Date.now() - index * 5e7).toISOString() };
+      fake.add(samples.session(`session-${index}`, { ...known, state: index === 1 ? "busy" : "idle" }), [samples.turn(0)]);
+    }
+    fake.hello = { sessionId: "session-0" };
+  },
+  usage: () => {
+    window.fake.add(window.samples.session("session-1"), [window.samples.turn(0)]);
+  },
+  models: () => {
+    window.fake.add(window.samples.session("session-1"), [window.samples.turn(0)]);
+    window.fake.hello = { sessionId: "session-1" };
+  },
+  compare: () => {
+    window.fake.add(window.samples.session("session-1"), [window.samples.turn(0)]);
+    window.fake.hello = { sessionId: "session-1" };
+    window.fake.pause = 1;
+    window.fake.piece = 60;
+  },
   missing: () => {
     window.fake.health = {
       state: "missing", message: "cmt-lsp is not installed: install it into an environment of its own, or name its path.",
