@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from lsprotocol import types
 
@@ -28,17 +29,18 @@ _ANNOTATION = "cmt"
 
 
 class Editing:
-    """Applies edits one after the other, each to the text as the editor last told it."""
+    """Applies the edits of a document one after the other, each to the text as the editor last told it."""
 
     def __init__(self, documents: OpenDocuments) -> None:
         self._documents = documents
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By document."""
 
     async def apply(self, peer: Peer, place: Place, new_text: str, label: str, described: str) -> str | None:
         """Have the editor replace a place; None once it said that it did, else why not, as a sentence's second half."""
         if not _can_apply(peer):
             return "this editor does not let a server change its text"
-        async with self._one_at_a_time:
+        async with self._one_at_a_time.setdefault(place.uri, asyncio.Lock()):
             document = self._documents.opened(place.uri)
             if document is None:
                 return "its file was closed meanwhile"

@@ -1,0 +1,167 @@
+"""Edits in editors that answer late, never, or do not tell what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lsprotocol import types
+from pygls.protocol import default_converter
+from pygls.workspace import Workspace
+
+from cmt_lsp.core.prompts.target import Outline, target_of
+from cmt_lsp.server.actions import edit
+from cmt_lsp.server.actions.edit import Editing
+from cmt_lsp.server.actions.place import Place, place_in
+from cmt_lsp.server.rpc.convert import wire_converter
+from cmt_lsp.server.rpc.documents import OpenDocument, OpenDocuments
+from cmt_lsp.server.rpc.messages import Response
+from cmt_lsp.server.rpc.outbox import Outbox
+from cmt_lsp.server.rpc.peer import Peer
+
+URI = "file:///w/a.py"
+TEXT = "a = 1\n\nb = 2\n"
+
+
+class Link:
+    """An editor that keeps each edit until the test answers it."""
+
+    backlog = 0
+    stalled_for = 0.0
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.withdrawn: list[Any] = []
+        self.questions: Any = None
+
+    def send(self, frame: bytes, *, droppable: bool = False) -> None:
+        message = json.loads(frame.split(b"\r\n\r\n", 1)[1])
+        if message["method"] == types.WORKSPACE_APPLY_EDIT:
+            self.asked.put_nowait(message)
+        else:
+            self.withdrawn.append(message["params"]["id"])
+
+    def applied(self, message: dict[str, Any], *, applied: bool = True) -> None:
+        self.questions.settle(Response(message["id"], {"applied": applied}, None, bare=False))
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        callback()
+
+    def watch(self, process_id: int) -> None: ...
+
+    def stop(self, reason: str, code: int | None) -> None: ...
+
+
+class Room:
+    """One open document and an editor that can apply edits."""
+
+    def __init__(self) -> None:
+        self.link = Link()
+        outbox = Outbox(wire_converter(), default_converter())
+        outbox.link, self.link.questions = self.link, outbox.questions
+        self.peer = Peer(outbox)
+        workspace = types.WorkspaceClientCapabilities(apply_edit=True)
+        capabilities = types.ClientCapabilities(workspace=workspace)
+        self.peer.initialize_params = types.InitializeParams(capabilities, None, None)
+        self.documents = OpenDocuments.like(Workspace(None))
+        item = types.TextDocumentItem(URI, "python", 0, TEXT)
+        self.documents.put_text_document(item)
+        self.editing = Editing(self.documents)
+
+    @property
+    def document(self) -> OpenDocument:
+        found = self.documents.opened(URI)
+        assert found is not None
+        return found
+
+    def place(self, words: str) -> Place:
+        outline = Outline(self.document.source, "python")
+        start = outline.text.index(words)
+        target = target_of(outline, start, start + len(words))
+        assert target is not None
+        return place_in(self.document, outline, target)
+
+    def change(self, params: dict[str, Any]) -> None:
+        """Tell the server of the edit that was applied."""
+        ((place, new),) = [(one["range"], one["newText"]) for one in params["edit"]["changes"][URI]]
+        start, end = (types.Position(**place[side]) for side in ("start", "end"))
+        named = types.VersionedTextDocumentIdentifier(self.document.version or 1, URI)
+        change = types.TextDocumentContentChangePartial(types.Range(start, end), new)
+        self.documents.update_text_document(named, change)
+
+
+async def test_silence_is_told_and_the_question_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that nobody knows whether the change was made."""
+    monkeypatch.setattr(edit, "APPLY_SECONDS", 0.05)
+    room = Room()
+    refused = await room.editing.apply(room.peer, room.place("a = 1"), "a = 2", "label", "")
+    assert refused is not None
+    assert "did not say within" in refused
+    assert room.link.withdrawn == [room.link.asked.get_nowait()["id"]]
+
+
+async def test_a_second_edit_waits_until_the_first_was_told_of() -> None:
+    """An editor that applied an edit and has not said how the text now is would get the next one in the wrong place."""
+    room = Room()
+    above, below = room.place("a = 1"), room.place("b = 2")
+    first = asyncio.create_task(room.editing.apply(room.peer, above, "a = 1\na = 2", "label", ""))
+    second = asyncio.create_task(room.editing.apply(room.peer, below, "b = 3", "label", ""))
+    message = await room.link.asked.get()
+    room.link.applied(message)
+    await asyncio.sleep(0)
+    assert room.link.asked.empty()
+    room.change(message["params"])
+    assert await first is None
+    message = await room.link.asked.get()
+    assert message["params"]["edit"]["changes"][URI][0]["range"]["start"] == {"line": 3, "character": 0}
+    room.link.applied(message)
+    room.change(message["params"])
+    assert await second is None
+    assert room.document.source == "a = 1\na = 2\n\nb = 3\n"
+
+
+async def test_an_editor_that_never_tells_holds_up_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edit, "ECHO_SECONDS", 0.05)
+    room = Room()
+    applying = asyncio.create_task(room.editing.apply(room.peer, room.place("a = 1"), "a = 2", "label", ""))
+    room.link.applied(await room.link.asked.get())
+    async with asyncio.timeout(5):
+        assert await applying is None
+
+
+async def test_edits_of_two_documents_do_not_wait_for_each_other() -> None:
+    """One editor asks its person before each."""
+    room = Room()
+    other = "file:///w/b.py"
+    room.documents.put_text_document(types.TextDocumentItem(other, "python", 0, TEXT))
+    found = room.documents.opened(other)
+    assert found is not None
+    outline = Outline(TEXT, "python")
+    target = target_of(outline, 0, 5)
+    assert target is not None
+    places = (room.place("a = 1"), place_in(found, outline, target))
+    tasks = [asyncio.create_task(room.editing.apply(room.peer, place, "x", "label", "")) for place in places]
+    messages = [await room.link.asked.get() for _ in tasks]
+    for message in messages:
+        room.link.applied(message, applied=False)
+    assert [await task for task in tasks] == ["the editor refused it (without a reason)"] * 2
+
+
+def test_changes_are_remembered_from_any_state_of_this_document_and_no_other() -> None:
+    """A state of the document before it was closed is not one of the new one."""
+    room = Room()
+    before = room.document.revision
+    named = types.VersionedTextDocumentIdentifier(1, URI)
+    for text in ("x", "y"):
+        room.documents.update_text_document(named, types.TextDocumentContentChangeWholeDocument(text))
+    changes = room.document.changes_since(before)
+    assert changes is not None
+    assert len(changes) == 2
+    assert room.document.changes_since(room.document.revision) == []
+    assert room.document.changes_since(before + 1000) is None
+    room.documents.remove_text_document(URI)
+    room.documents.put_text_document(types.TextDocumentItem(URI, "python", 0, TEXT))
+    assert room.document.changes_since(before) is None
