@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Desk:
     def __init__(self, root: Path, sim: Simulator) -> None:
         """Make them under `root`; the endpoint is `sim`."""
         self.root, self.sim = root, sim
-        self.home, self.work, self.state = root / "home", root / "work", root / "state"
+        self._numbers = itertools.count(1)
+        self.home, self.work, self.state = root / "home", root / "work", root / "home" / "state"
         for folder in (self.home, self.work, root / "bin"):
             folder.mkdir()
         (self.work / ".git").mkdir()  # where editors look for the root of a project
@@ -48,7 +49,7 @@ class Desk:
             "LANG": "C.UTF-8",
             "ANTHROPIC_API_KEY": KEY,
             "ANTHROPIC_BASE_URL": self.sim.base_url,
-            "CMT_STATE_DIR": str(self.state),
+            "XDG_STATE_HOME": str(self.state),
         }
 
     def file(self, name: str, text: str = CODE) -> Path:
@@ -57,11 +58,20 @@ class Desk:
         path.write_text(text, encoding="utf-8")
         return path
 
+    def new_file(self) -> Path:
+        """A file that no other test has."""
+        return self.file(f"code{next(self._numbers)}.py")
+
     def settings(self, toml: str) -> None:
         """Write the person's settings of the server."""
         folder = self.home / "config" / "cmt-lsp"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.toml").write_text(toml)
+
+    def transcripts(self, words: str = "") -> list[Path]:
+        """The transcripts that hold these words."""
+        found = (self.state / "cmt-lsp" / "transcripts").glob("*.md")
+        return [path for path in sorted(found) if words in path.read_text(encoding="utf-8")]
 
     def config_file(self, name: str, text: str) -> Path:
         """Write a file of the editor's configuration, below its configuration folder."""
@@ -69,12 +79,6 @@ class Desk:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
-
-    def clear(self) -> None:
-        """Take away what a test left in the workspace."""
-        for path in self.work.iterdir():
-            if path.name != ".git":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def servers_below(process_id: int) -> list[psutil.Process]:

@@ -6,6 +6,8 @@ import json
 import queue
 import subprocess
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,18 @@ class EmacsChild:
     def wait(self, form: str) -> Any:
         """The value of a form once it has one; meanwhile the server is listened to."""
         return self.do(f"(bed-wait (lambda () {form}))")
+
+    def until(self, holds: Callable[[], Any]) -> Any:
+        """The value of a condition outside of Emacs once it has one; meanwhile the server is listened to."""
+        deadline = time.monotonic() + PATIENCE
+        while not (value := holds()):
+            assert time.monotonic() < deadline, f"not within {PATIENCE} s; the messages:\n{self.messages}"
+            self.do("(accept-process-output nil 0.02)")
+        return value
+
+    def told(self, *words: str) -> None:
+        """Wait until one message holds all of these words."""
+        self.until(lambda: any(all(w in line for w in words) for line in self.messages.splitlines()))
 
     @property
     def messages(self) -> str:

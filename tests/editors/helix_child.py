@@ -45,12 +45,24 @@ class HelixChild(Tui):
         self.command(f"open {path}")
         self.shows(f" NOR   {path.name} ")
 
+    def save(self, path: Path, text: str) -> None:
+        """Write the buffer; the file then holds this text."""
+        self.command("write")
+        self.until(lambda: path.read_text() == text, f"{path.name} holds {text!r}")
+
     @property
     def servers(self) -> list[psutil.Process]:
         """The servers that it has started."""
         return servers_below(self.process.pid)
 
-    @property
-    def status(self) -> str:
-        """The bottom line."""
-        return re.sub(r"\s+", " ", self.lines[-1]).strip()
+    def menu(self, *titles: str) -> list[str]:
+        """Open the menu of code actions over the selection; its entries once it shows these."""
+        self.type(" a")
+        self.shows(*titles)
+        return re.findall(r"Claude: .*?(?=  |$)", self.text, re.MULTILINE)
+
+    def choose(self, title: str) -> None:
+        """Choose from the open menu, whose first entry is selected already."""
+        entries = re.findall(r"Claude: .*?(?=\s{2}|$)", self.text, re.MULTILINE)
+        at = next(index for index, entry in enumerate(entries) if entry.startswith(title))
+        self.type("\x0e" * at + "\r")
