@@ -1,3 +1,4 @@
+import { useLayoutEffect } from "preact/hooks";
 import { useActions, usePanel } from "../context";
 import { Icon } from "../icons";
 import { NEW, type Panel } from "../state/panel";
@@ -9,6 +10,7 @@ export function Tabs() {
   const tabs = usePanel((panel) => panel.tabs);
   const current = usePanel((panel) => panel.current);
   const shown = tabs.includes(current) ? tabs : [...tabs, current];
+  useLayoutEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   const keyed = (event: KeyboardEvent): void => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
