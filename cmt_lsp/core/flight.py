@@ -159,7 +159,7 @@ class Flight:
         silent, between_attempts = now - self._heard, now < self._resumes_at
         if silent >= WAITING_SECONDS * 0.9 and not between_attempts:
             self._see_whether_ready()
-            self.tell(Waiting(self._phase, silent))
+            self.tell(Waiting("silent" if self._texts else self._phase, silent))
         self._ticker = self._loop.call_later(WAITING_SECONDS, self._tick)
 
 

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from cmt_lsp.core.money.prediction import Prediction, PredictionError
 
 CancelReason: TypeAlias = Literal["user", "client_gone", "client_stalled"]
-WaitingPhase: TypeAlias = Literal["sharing", "warming_up", "sending", "thinking"]
-"""`sharing`: another request writes the same prefix to the cache, and this one will read it."""
+WaitingPhase: TypeAlias = Literal["sharing", "warming_up", "sending", "thinking", "silent"]
+"""`sharing`: another request writes the same prefix to the cache, and this one will read it.
+
+`silent`: text came, and no more of it comes; what the endpoint does nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,6 +353,27 @@ async def test_waiting_is_told_every_second_until_text_comes(
     assert waits[1].elapsed == pytest.approx(2, abs=0.5)
 
 
+async def test_an_answer_that_stops_coming_is_told_as_silent(
+    manager: APISessionManager, simulator: Simulator
+) -> None:
+    simulator.reply_with(Answer(text="one two three four", chunk_chars=4))
+    simulator.fail_next(Fault.stall(after_events=5))
+    turn, heard = start(manager, await new_session(manager))
+    await simulator.stalled(0)
+
+    async with asyncio.timeout(5):
+        while (
+            not (phases := [e.phase for e in heard.events if isinstance(e, Waiting)])
+            or "warming" in phases[-1]
+        ):
+            await heard.heard(Waiting)
+            await asyncio.sleep(0.05)
+    simulator.release()
+    await turn.result()
+
+    assert phases[-1] == "silent"
+
+
 async def test_sessions_run_side_by_side_and_one_turn_at_a_time_in_each(
     manager: APISessionManager, simulator: Simulator
 ) -> None:

@@ -62,6 +62,8 @@ async def test_waiting_is_shown_in_words_and_text_as_tokens() -> None:
     assert await lines.next() == "warming up, 0 s"
     progress.event(AnswerText("x" * 400))
     assert (await lines.next()).startswith("100 tok, ")
+    progress.event(Waiting("silent", 1.0))
+    assert (await lines.next()).startswith("nothing comes, ")
     progress.finish(RESULT)
 
 

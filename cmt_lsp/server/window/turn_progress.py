@@ -27,6 +27,7 @@ PHASES = {
     "warming_up": "warming up",
     "sending": "waiting for the first word",
     "thinking": "thinking",
+    "silent": "nothing comes",
 }
 
 

@@ -22,12 +22,12 @@ class StreamStarted:
 
 @shape
 class StreamWaiting:
-    """Nothing to show yet, and why; sent again as time passes."""
+    """Nothing new to show, and why; sent again as time passes. `silent`: text came, and no more comes."""
 
     kind: Literal["waiting"]
     turn_id: str
     seq: int
-    phase: Literal["sharing", "warming_up", "sending", "thinking"]
+    phase: Literal["sharing", "warming_up", "sending", "thinking", "silent"]
     elapsed_ms: int
 
 

@@ -137,7 +137,8 @@ export type StreamWaitingPhase =
   | "sharing"
   | "warming_up"
   | "sending"
-  | "thinking";
+  | "thinking"
+  | "silent";
 
 export type CacheWarmResultState =
   | "warmed"
@@ -1342,7 +1343,10 @@ export interface StreamUsage {
   usage: Usage;
 }
 
-/** Nothing to show yet, and why; sent again as time passes. */
+/**
+ * Nothing new to show, and why; sent again as time passes. `silent`: text came, and no more
+ * comes.
+ */
 export interface StreamWaiting {
   kind: "waiting";
   turnId: string;

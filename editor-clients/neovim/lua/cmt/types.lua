@@ -205,6 +205,7 @@
 ---| "warming_up"
 ---| "sending"
 ---| "thinking"
+---| "silent"
 
 ---@alias cmt.wire.CacheWarmResultState
 ---| "warmed"
@@ -1191,7 +1192,7 @@
 ---@field seq integer
 ---@field usage cmt.wire.Usage
 
----Nothing to show yet, and why; sent again as time passes.
+---Nothing new to show, and why; sent again as time passes. `silent`: text came, and no more comes.
 ---@class (exact) cmt.wire.StreamWaiting
 ---@field kind "waiting"
 ---@field turnId string

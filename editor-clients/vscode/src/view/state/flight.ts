@@ -3,7 +3,7 @@
 
 import type { CacheVerdict, Cost, Prediction, RpcErrorBody, StreamValue, TurnResult, Usage } from "../../wire";
 
-export type Phase = "sharing" | "warming_up" | "sending" | "thinking" | "streaming" | "retrying" | "ended";
+export type Phase = "sharing" | "warming_up" | "sending" | "thinking" | "silent" | "streaming" | "retrying" | "ended";
 
 /** A run of characters that grows at its end; `early` came ahead of a piece that is still missing. */
 export interface Run {

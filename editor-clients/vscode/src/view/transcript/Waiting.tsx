@@ -30,6 +30,8 @@ function words(flight: Flight): string {
       return `Waiting for ${model}`;
     case "thinking":
       return `${model} thinks`;
+    case "silent":
+      return `${model} sends nothing`;
     case "streaming":
       return `${model} answers`;
     case "retrying": {
