@@ -129,6 +129,10 @@ class Server(Pipe):
         self._send({"id": number, "method": method, "params": params})
         return number
 
+    def reply(self, number: object, result: object) -> None:
+        """Answer a request of the server."""
+        self._send({"id": number, "result": result})
+
     def request(self, method: str, params: object) -> Any:
         """Ask, and wait for the result."""
         return self.answer(self.ask(method, params))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import (
+    beside,
     cache_cost,
     cold_question,
     delta_rate,
@@ -45,6 +46,7 @@ SUITE = (
     _benchmark("first", "First text", first_text),
     _benchmark("rate", "Delta rate", delta_rate),
     _benchmark("many", "Many streams", many_streams),
+    _benchmark("beside", "Requests beside eight streams", beside),
     _benchmark("memory", "Memory", memory),
     _benchmark("trip", "Round trip", round_trip),
     _benchmark("pictures", "Pictures", pictures),
