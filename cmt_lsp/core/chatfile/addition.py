@@ -34,7 +34,7 @@ def addition(page: Page, turn: ChatTurn, *, typed_here: bool) -> Addition:
     if typed_here and (last := _last_line_of(page, turn.question)) is not None:
         fence = open_fence(turn.question)
         closing = f"\n{fence}" if fence else ""
-        more = "" if page.rest.end > last + 1 else "\n"
+        more = "\n" if last + 1 == page.rest.end and page.ends_open else ""
         text = f"{closing}\n\n{answer_part(page.session_id, turn)}\n\n{YOU}\n{more}"
         return Addition(last, text)
     place = "" if _has_prompt_place(page) else f"\n\n{YOU}\n"

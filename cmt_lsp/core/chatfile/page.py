@@ -60,6 +60,8 @@ class Page:
     turns: tuple[PageTurn, ...]
     rest: Span
     """All behind the last turn."""
+    ends_open: bool
+    """Whether the last line has no end."""
 
     def text(self, span: Span) -> str:
         """The lines of a span, joined."""
@@ -99,7 +101,8 @@ def is_question_heading(line: str) -> bool:
 
 def read_page(text: str) -> Page | None:
     """The transcript that a text is; None for any other text."""
-    lines = tuple(line.rstrip("\r\n") for line in lines_of(text))
+    ended = lines_of(text)
+    lines = tuple(line.rstrip("\r\n") for line in ended)
     head = next(
         ((n, found) for n, line in enumerate(lines[:_HEAD_LINES]) if (found := session_in(line))), None
     )
@@ -113,7 +116,8 @@ def read_page(text: str) -> Page | None:
         if n > number and (one := mark_in(line)) and one.session == tag
     ]
     turns = _turns(lines, marks, number + 1)
-    return Page(session_id, lines, turns, Span(turns[-1].trailer.end if turns else number + 1, len(lines)))
+    rest = Span(turns[-1].trailer.end if turns else number + 1, len(lines))
+    return Page(session_id, lines, turns, rest, not ended[-1].endswith(("\r", "\n")))
 
 
 def _turns(lines: Sequence[str], marks: Sequence[tuple[int, Mark]], first: int) -> tuple[PageTurn, ...]:
