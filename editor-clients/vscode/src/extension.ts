@@ -65,9 +65,9 @@ function onConfiguration(change: vscode.ConfigurationChangeEvent, connection: Co
   if (settings.touchesServer(change)) void connection.restart();
 }
 
-/** For the steps of the walkthrough. */
+/** For the steps of the walkthrough, which miss what is told while the window still opens: hence once the key is known. */
 function tellContext({ state, key }: ServerHealth): void {
-  void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready");
+  void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready" && key !== undefined);
   void vscode.commands.executeCommand("setContext", "cmt.hasKey", key === true);
 }
 

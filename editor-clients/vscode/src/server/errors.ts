@@ -1,6 +1,5 @@
 // Every failure of a request as the one shape that the panel shows.
 
-import { ResponseError } from "vscode-languageclient/node";
 import type { ErrorData, RpcErrorBody } from "../wire";
 
 const REQUEST_FAILED = -32803;
@@ -29,9 +28,15 @@ export class Refusal extends Error {
 /** What went wrong with a request; `running` tells whether the server that was asked still runs. */
 export function errorBody(error: unknown, running: boolean): RpcErrorBody {
   if (error instanceof Refusal) return error.body;
-  const known = error instanceof ResponseError && typeof (error.data as ErrorData | undefined)?.kind === "string";
-  if (known) return { code: error.code, message: error.message, data: error.data as ErrorData };
-  if (!running) return serverStopped("The server stopped while it answered: it is started again; what had come is kept here.");
-  if (error instanceof ResponseError) return { code: error.code, message: error.message };
-  return refused(error instanceof Error ? error.message : String(error));
+  const { code, message, data } = answered(error);
+  if (code !== undefined && typeof data?.kind === "string") return { code, message, data };
+  if (!running) return serverStopped("The server stopped while it answered: what had come is kept here; ask again.");
+  return code === undefined ? refused(message) : { code, message };
+}
+
+/** The fields of a JSON-RPC error, where it is one. */
+function answered(error: unknown): { code?: number; message: string; data?: ErrorData } {
+  if (!(error instanceof Error)) return { message: String(error) };
+  const { code, data } = error as { code?: unknown; data?: ErrorData };
+  return { code: typeof code === "number" ? code : undefined, message: error.message, data };
 }

@@ -15,7 +15,8 @@ const wanted = process.argv.slice(2);
 
 const tests = readdirSync(here, { recursive: true })
   .filter((name) => /\.test\.tsx?$/.test(name))
-  .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+  // Those below harness/ drive a browser, and run only when they are named: npm run test:panel.
+  .filter((name) => (wanted.length === 0 ? !name.startsWith("harness") : wanted.some((part) => name.includes(part))));
 
 rmSync(out, { recursive: true, force: true });
 await esbuild.build({
@@ -36,5 +37,5 @@ await esbuild.build({
   logLevel: "warning",
 });
 const files = readdirSync(out, { recursive: true }).filter((name) => name.endsWith(".test.mjs")).map((name) => join(out, name));
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit", cwd: root });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...files], { stdio: "inherit", cwd: root });
 process.exit(status ?? 1);
