@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from nvim_child import NvimChild
 
 from cmt_lsp.simulator import Answer, Fault, Simulator
@@ -17,18 +16,6 @@ def test_a_question_is_asked_and_its_answer_shown_with_what_it_cost(nvim: NvimCh
 
 
 SLOW = Answer(chunks=tuple(f"word{n} " for n in range(40)))
-
-
-def test_partial_text_of_a_stopped_answer_stays_and_is_marked(nvim: NvimChild, sim: Simulator) -> None:
-    """On the screen, and in the history when it is read anew."""
-    sim.reply_with(SLOW)
-    sim.fail_next(Fault.stall(after_events=12))
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3", "stops")
-    nvim.command("Cmt stop")
-    nvim.screen.wait_for("[partial: stopped by you]", "word3")
-    nvim.command("Cmt fork")
-    nvim.screen.wait_for("cmt://chat/2", "[partial: stopped by you]")
 
 
 def test_the_next_question_is_typed_while_the_answer_streams(nvim: NvimChild, sim: Simulator) -> None:
@@ -133,38 +120,6 @@ def test_of_a_long_session_the_newest_turns_are_shown(nvim: NvimChild, sim: Simu
     nvim.command("Cmt fork")
     nvim.screen.wait_for("1 earlier turn is not shown", "cmt://chat/2", "Answer two.")
     assert "Answer one." not in nvim.screen.text
-
-
-BROKEN = {
-    "reset": (Fault.reset(after_events=12), "[partial: the connection broke"),
-    "cut": (Fault.cut(after_events=12), "[partial: the connection broke"),
-    "error event": (Fault.error_event(after_events=12), "[partial: the connection broke"),
-}
-
-
-@pytest.mark.parametrize("way", BROKEN)
-def test_an_answer_that_broke_off_is_never_shown_as_complete(
-    nvim: NvimChild, sim: Simulator, way: str
-) -> None:
-    """Its text stays, marked; the next question is answered in the same session."""
-    fault, mark = BROKEN[way]
-    sim.reply_with(SLOW, "Whole again.")
-    sim.fail_next(fault)
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3", mark)
-    nvim.command("Cmt ask and now")
-    nvim.screen.wait_for("Whole again.", "today ")
-
-
-def test_silence_is_shown(nvim: NvimChild, sim: Simulator) -> None:
-    """An answer that stops coming says for how long nothing came."""
-    sim.reply_with(SLOW)
-    sim.fail_next(Fault.stall(after_events=12))
-    nvim.command("Cmt ask count")
-    nvim.screen.wait_for("word3")
-    nvim.screen.wait_for("silent for 6 s")
-    sim.release()
-    nvim.screen.wait_for("word39", "today ")
 
 
 def test_hunks_of_a_diff_are_taken_one_by_one(nvim: NvimChild, sim: Simulator) -> None:

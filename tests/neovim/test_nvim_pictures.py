@@ -18,8 +18,8 @@ from cmt_lsp.simulator import RecordedRequest, Simulator
 
 sys.path.append(str(Path(__file__).parents[1] / "screen"))
 
-from fake_tools import FakeTools, png  # noqa: E402
-from x_display import XDisplay  # noqa: E402
+from fake_tools import FakeTools, png
+from x_display import XDisplay
 
 WATCHED = """
 largest = 0

@@ -163,22 +163,6 @@ def test_bad_input_gets_one_sentence_with_the_way_out(nvim: NvimChild, args: str
     assert "stack traceback" not in nvim.screen.text
 
 
-def test_a_missing_server_says_how_to_get_it(start: Start) -> None:
-    """Nothing hangs, and the question stays in the prompt."""
-    nvim = start(setup="vim.lsp.config('cmt_lsp', { cmd = { 'no-such-cmt-lsp' } })")
-    nvim.command("Cmt")
-    nvim.keys("ihello<C-s>")
-    nvim.screen.wait_for("was not found", "pipx", "hello")
-
-
-def test_a_missing_key_and_a_dead_endpoint_are_sentences(start: Start) -> None:
-    """Without a key nothing is sent; the question comes back."""
-    nvim = start(key="")
-    nvim.command("Cmt ask hello")
-    nvim.screen.wait_for("[failed:", "key")
-    nvim.wait("vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://prompt/1'), 0, -1, true)[1] == 'hello'")
-
-
 def test_an_unknown_option_is_named(start: Start) -> None:
     """Once, when the server starts."""
     nvim = start(setup="vim.g.cmt = { widht = 3 }")

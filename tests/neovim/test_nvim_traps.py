@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from pathlib import Path
-
 import pytest
 from nvim_child import NvimChild, Start
 
@@ -14,22 +9,6 @@ from cmt_lsp.simulator import Answer, Fault, Simulator
 
 SLOW = Answer(chunks=tuple(f"word{n} " for n in range(40)))
 TRANSCRIPT = "table.concat(vim.api.nvim_buf_get_lines(vim.fn.bufnr('cmt://chat/1'), 0, -1, true), '\\n')"
-
-
-def is_gone(process: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return True
-    return stat.rpartition(") ")[2][0] in "ZX"
-
-
-def wait_gone(processes: list[int], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not all(map(is_gone, processes)):
-        assert time.monotonic() < deadline, f"of {processes} some live on"
-        time.sleep(0.01)
 
 
 def test_nothing_is_loaded_at_start(start: Start) -> None:
@@ -40,47 +19,6 @@ def test_nothing_is_loaded_at_start(start: Start) -> None:
     loaded = nvim.lua("return vim.tbl_keys(package.loaded)")
     assert [name for name in loaded if name == "cmt" or name.startswith("cmt.")] == []
     assert nvim.children() == []
-
-
-def test_server_killed_in_the_middle_of_an_answer(own_nvim: NvimChild, sim: Simulator) -> None:
-    """A message, the transcript intact and marked, and one command starts it again."""
-    sim.reply_with(SLOW)
-    sim.fail_next(Fault.stall(after_events=12))
-    own_nvim.command("Cmt ask count")
-    own_nvim.screen.wait_for("word3")
-    for process in own_nvim.children():
-        os.kill(process, signal.SIGKILL)
-    own_nvim.screen.wait_for("cmt-lsp has ended", ":Cmt restart", "word3", "[failed:")
-    sim.reply_with("Back again.")
-    own_nvim.command("Cmt restart")
-    own_nvim.wait("require('cmt').status().running")
-    own_nvim.command("Cmt ask are you there")
-    own_nvim.screen.wait_for("Back again.")
-
-
-def test_leaving_in_the_middle_of_an_answer_leaves_no_process(own_nvim: NvimChild, sim: Simulator) -> None:
-    """`:qa!` ends the server with the editor, and with it the request that costs money."""
-    sim.reply_with(SLOW)
-    sim.fail_next(Fault.stall(after_events=12))
-    own_nvim.command("Cmt ask count")
-    own_nvim.screen.wait_for("word3")
-    processes = own_nvim.children()
-    assert processes
-    own_nvim.quit()
-    assert all(map(is_gone, processes))
-    sim.wait_closed(0)
-
-
-def test_a_killed_editor_leaves_no_process(own_nvim: NvimChild, sim: Simulator) -> None:
-    """The server notices that its pipe is closed."""
-    sim.reply_with(SLOW)
-    sim.fail_next(Fault.stall(after_events=12))
-    own_nvim.command("Cmt ask count")
-    own_nvim.screen.wait_for("word3")
-    processes = own_nvim.children()
-    own_nvim.process.kill()
-    wait_gone(processes)
-    sim.wait_closed(0)
 
 
 def test_pieces_of_an_answer_disturb_no_listener_of_progress(nvim: NvimChild, sim: Simulator) -> None:
@@ -139,17 +77,6 @@ def test_stop_takes_an_open_question_away(nvim: NvimChild, sim: Simulator) -> No
     nvim.screen.wait_gone("about to be sent")
     nvim.wait("#require('cmt.turn').running() == 0")
     assert sim.requests == []
-
-
-def test_overload_is_a_countdown(nvim: NvimChild, sim: Simulator) -> None:
-    """The seconds go down on the screen, and the editor is free."""
-    sim.fail_next(Fault.status(529, retry_after=3))
-    sim.reply_with("At last.")
-    nvim.command("Cmt ask busy?")
-    nvim.screen.wait_for("again in 3 s")
-    assert not nvim.blocked()
-    nvim.screen.wait_for("again in 2 s")
-    nvim.screen.wait_for("At last.")
 
 
 def test_two_chats_at_once_keep_their_answers_apart(nvim: NvimChild, sim: Simulator) -> None:

@@ -120,6 +120,24 @@ local function quiet_end(command, wanted)
   end
 end
 
+--- A server that speaks another contract is ended at once: what it made of a question is anybody's guess.
+---@param client vim.lsp.Client
+local function on_init(client)
+  local told = vim.tbl_get(client.server_capabilities, "experimental", "cmt")
+  local found = require("cmt.checkup").contract_finding(told)
+  if found.state == "ok" then
+    return
+  end
+  local sentence = ("cmt-lsp does not fit the plugin: %s. %s"):format(found.text, found.advice)
+  local waiting = open
+  open, leaving = {}, true
+  client:stop(true)
+  for _, reply in pairs(waiting) do
+    reply({ code = M.GONE, message = sentence }, nil)
+  end
+  notice.fail(sentence)
+end
+
 ---@return vim.lsp.ClientConfig? config nil where the runtime path has none
 local function wanted_config()
   local found = vim.lsp.config[NAME]
@@ -140,6 +158,7 @@ local function wanted_config()
   if next(settings) then
     wanted.init_options = vim.tbl_deep_extend("force", wanted.init_options or {}, settings)
   end
+  wanted.on_init = { on_init, wanted.on_init }
   wanted.on_exit = { on_exit, wanted.on_exit }
   return wanted
 end
