@@ -105,7 +105,7 @@ export class ManagedEnvironment {
   }
 
   #bundled(): string | undefined {
-    const folder = path.join(this.#extension, "server");
+    const folder = path.join(this.#extension, "build", "server");
     const wheel = names(folder).find((name) => name.endsWith(".whl"));
     return wheel && path.join(folder, wheel);
   }

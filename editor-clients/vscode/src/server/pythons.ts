@@ -1,5 +1,6 @@
 // Which Python makes the environment: candidates in order, and what one of them said of itself. Plain functions.
 
+import * as path from "node:path";
 import { searched } from "./candidates";
 
 export const OLDEST = [3, 11] as const;
@@ -13,9 +14,10 @@ export interface Candidate {
   args: string[];
 }
 
-/** Every Python to try, the one that was named alone where one was. */
+/** Every Python to try; where one was named, by its path or its name on PATH, that one alone. */
 export function pythons(setting: string, searchPath: string, windows: boolean): Candidate[] {
-  if (setting) return [{ command: setting, args: [] }];
+  if (path.isAbsolute(setting)) return [{ command: setting, args: [] }];
+  if (setting) return searched(path.basename(setting), searchPath, windows).map((command) => ({ command, args: [] }));
   const launcher = windows ? searched("py", searchPath, true).map((command) => ({ command, args: ["-3"] })) : [];
   const found = NAMES.flatMap((name) => searched(name, searchPath, windows));
   return [...launcher, ...found.map((command) => ({ command, args: [] }))];

@@ -123,6 +123,7 @@ test("a Python that is too old, or lacks what an environment needs, is passed ov
 
 test("a named Python is the only one tried; else the newest on PATH comes first", () => {
   assert.deepEqual(pythons("/my/python", "/usr/bin", false), [{ command: "/my/python", args: [] }]);
+  assert.deepEqual(pythons("python3.12", "/usr/bin", false), [{ command: "/usr/bin/python3.12", args: [] }]);
   assert.equal(pythons("", "/usr/bin", false)[0]?.command, "/usr/bin/python3.14");
 });
 
