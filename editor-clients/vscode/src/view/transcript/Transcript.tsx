@@ -10,6 +10,8 @@ import { AskedTurn, FailedTurn, Turn } from "./Turn";
 const NOTHING = newSession(NEW);
 /** Turns that are put into the document at first, and with each page. */
 const PAGE = 100;
+/** Pixels from the top at which older turns are fetched. */
+const NEAR_TOP = 300;
 /** Pixels from the end that still count as the end. */
 const NEAR = 24;
 
@@ -24,13 +26,11 @@ export function Transcript() {
   useEffect(() => setShown(PAGE), [current]);
   const hidden = Math.max(0, session.turns.length - shown);
   const more = hidden + session.earlier > 0;
-  const older = useOlder(box, async () => {
-    if (hidden > 0) setShown(shown + PAGE);
-    else if (session.earlier > 0) {
-      await actions.loadEarlier(session.id);
-      setShown((count) => count + PAGE);
-    }
-  });
+  const showMore = async (): Promise<void> => {
+    if (hidden === 0) await actions.loadEarlier(session.id);
+    setShown((count) => count + PAGE);
+  };
+  const older = useOlder(box, showMore, session.turns[hidden]?.turnId);
   useLayoutEffect(follow);
   useFocus(box);
   return (
@@ -46,7 +46,7 @@ export function Transcript() {
       >
         {more && (
           <div class="older" ref={older}>
-            <button type="button" onClick={() => (hidden > 0 ? setShown(shown + PAGE) : void actions.loadEarlier(session.id))}>
+            <button type="button" onClick={() => void showMore()}>
               Show earlier turns ({hidden + session.earlier})
             </button>
           </div>
@@ -144,25 +144,23 @@ function useEnd(box: { current: HTMLDivElement | null }, current: string) {
 }
 
 /** Fetch older turns when their place comes near, and keep what is read where it is. */
-function useOlder(box: { current: HTMLDivElement | null }, load: () => Promise<void>) {
+function useOlder(box: { current: HTMLDivElement | null }, load: () => Promise<void>, first: string | undefined) {
   const marker = useRef<HTMLDivElement>(null);
   const latest = useRef(load);
-  const fromEnd = useRef<number | null>(null);
+  const fromEnd = useRef(0);
+  const loading = useRef(false);
   latest.current = load;
   useLayoutEffect(() => {
-    if (fromEnd.current === null) return;
     const element = box.current!;
-    element.scrollTop = element.scrollHeight - fromEnd.current;
-    fromEnd.current = null;
-  });
+    if (loading.current) element.scrollTop = element.scrollHeight - fromEnd.current;
+  }, [first]);
   useEffect(() => {
     const element = box.current!;
-    let busy = false;
     const look = (): void => {
-      if (busy || !marker.current || element.scrollTop > 300 || element.scrollHeight <= element.clientHeight) return;
-      busy = true;
       fromEnd.current = element.scrollHeight - element.scrollTop;
-      void latest.current().finally(() => (busy = false));
+      if (loading.current || !marker.current || element.scrollTop > NEAR_TOP || element.scrollHeight <= element.clientHeight) return;
+      loading.current = true;
+      void latest.current().finally(() => requestAnimationFrame(() => (loading.current = false)));
     };
     element.addEventListener("scroll", look, { passive: true });
     return () => element.removeEventListener("scroll", look);

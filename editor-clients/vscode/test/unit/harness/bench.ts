@@ -18,7 +18,7 @@ export interface Look {
   width?: number;
   height?: number;
   /** Runs in the page before the panel, with `fake` and `samples` at hand. */
-  scene?: () => void;
+  scene?: string | (() => void);
   reducedMotion?: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function bench(): Promise<Bench> {
     absWorkingDir: ROOT, bundle: true, write: false, format: "iife", target: "chrome122", jsx: "automatic", jsxImportSource: "preact",
     outdir: "out", logLevel: "silent", minify: true,
   } as const;
-  const built = await build({ ...options, entryPoints: { view: "src/view/main.tsx", fake: "test/unit/harness/fake-host.ts" } });
+  const built = await build({ ...options, entryPoints: { view: "src/view/main.tsx", fake: "test/unit/harness/fake-host.ts", inspect: "test/unit/harness/inspect.ts" } });
   const file = (name: string): string => built.outputFiles.find((one) => one.path.endsWith(name))!.text;
   const library = join(ROOT, "test/bed/node_modules/playwright-core/index.mjs");
   const { chromium } = (await import(pathToFileURL(library).href)) as typeof import("../../bed/index");
@@ -84,7 +84,8 @@ async function openIn(browser: Browser, file: (name: string) => string, look: Lo
     if (message.type() === "error" && !/favicon/.test(message.text())) problems.push(message.text());
   });
   await page.addInitScript(file("fake.js"));
-  if (look.scene) await page.addInitScript(look.scene);
+  await page.addInitScript(file("inspect.js"));
+  if (look.scene) await page.addInitScript(typeof look.scene === "string" ? { content: look.scene } : look.scene);
   const { kind, colours } = THEMES[theme]!;
   await page.addInitScript(
     ({ kind, colours }: { kind: string; colours: Record<string, string> }) => {
