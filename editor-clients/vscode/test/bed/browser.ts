@@ -27,6 +27,8 @@ export class Browser {
   readonly context: BrowserContext;
   /** Addresses that were asked for and are not on this machine. */
   readonly foreign: string[] = [];
+  /** What scripts asked the person by boxes of the browser: nothing of ours ever does. */
+  readonly alerts: string[] = [];
   /** What the pages wrote to their consoles. */
   readonly said: string[] = [];
   readonly #profile: string;
@@ -35,6 +37,10 @@ export class Browser {
     this.context = context;
     this.#profile = profile;
     context.on("console", (message) => this.said.push(`${message.type()} ${message.location().url} ${message.text()}`));
+    context.on("dialog", (dialog) => {
+      this.alerts.push(dialog.message());
+      void dialog.accept();
+    });
     context.on("request", (request) => {
       if (isForeign(request.url())) this.foreign.push(request.url());
     });

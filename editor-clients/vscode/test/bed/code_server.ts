@@ -93,6 +93,11 @@ export class CodeServer {
     await writeSettings(join(this.root, "ud", "User"), { ...QUIET, ...wanted });
   }
 
+  /** The same for settings of the machine. */
+  async machine(wanted: Record<string, unknown>): Promise<void> {
+    await writeSettings(join(this.root, "ud", "Machine"), wanted);
+  }
+
   /** Process ids of the servers under test that the extension host started. */
   async servers(): Promise<number[]> {
     const found: number[] = [];

@@ -5,11 +5,11 @@ import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
 /** The first truthy value of `probe`, asked again every 25 ms; throws with `claim` after `within` ms. */
-export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 15_000): Promise<NonNullable<T>> {
+export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 15_000): Promise<Exclude<T, null | undefined | false>> {
   const end = Date.now() + within;
   for (;;) {
     const found = await probe();
-    if (found) return found as NonNullable<T>;
+    if (found) return found as Exclude<T, null | undefined | false>;
     if (Date.now() > end) throw new Error(`${claim}: not within ${within} ms`);
     await pause(25);
   }

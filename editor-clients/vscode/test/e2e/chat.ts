@@ -159,10 +159,13 @@ export function chat(stage: Stage): void {
     await gone(panel.stop, 20_000);
     assert.equal(await panel.composer.inputValue(), "a draft that must stay");
     await until("the server is back", () => panel.send.isEnabled());
-    await panel.composer.press("Enter");
+    await reads(panel.frame.getByRole("group", { name: "Not answered" }), "The server stopped");
+    await panel.lastTurn.says("The first words.");
+    await panel.button("Dismiss").last().click();
+    await panel.askAndWait(await panel.composer.inputValue());
     await panel.lastTurn.says("Back again.");
-    await panel.lastTurn.over();
     await stage.agrees();
+    await workbench.command("Notifications: Clear All Notifications");
   });
 
   stage.test("a reload of the window in the middle shows what the server has, and the draft", async () => {
@@ -172,6 +175,7 @@ export function chat(stage: Stage): void {
     await panel.ask("during");
     await panel.turn(1).says("The first words.");
     await panel.composer.fill("a draft over the reload");
+    await workbench.kept("a draft over the reload");
     await workbench.reload();
     await stage.openPanel();
     await panel.turn(0).says("Settled.");

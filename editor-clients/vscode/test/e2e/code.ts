@@ -144,7 +144,7 @@ export function code(stage: Stage): void {
     const panel = await stage.freshChat();
     await workbench.goTo(1, 1);
     await workbench.selectLines(1, 2);
-    await workbench.command("cmt: Attach the selection");
+    await workbench.command("cmt: Ask about the selection");
     const chips = panel.frame.getByRole("list", { name: "Goes along with the question" }).getByRole("listitem");
     await seen(panel.button("Remove chips.py:1-2"));
     await panel.button("Remove chips.py:1-2").click();

@@ -19,17 +19,6 @@ export function images(stage: Stage): void {
     return pictures.map((block: any) => Buffer.from(block.source.data, "base64"));
   }
 
-  /** Put a picture into the clipboard of the browser and paste it into the draft. */
-  async function paste(panel: Panel, picture: Buffer): Promise<void> {
-    await page.bringToFront();
-    await page.evaluate(async (data) => {
-      const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-      await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
-    }, picture.toString("base64"));
-    await panel.composer.click();
-    await page.keyboard.press("Control+V");
-  }
-
   /** Drag a file over the text box and let it go. */
   async function drop(panel: Panel, path: string, modifiers: number): Promise<void> {
     const box = (await panel.composer.boundingBox())!;
@@ -44,7 +33,7 @@ export function images(stage: Stage): void {
 
   stage.test("a pasted picture shows what it is and costs, and arrives", async () => {
     const panel = await stage.freshChat();
-    await paste(panel, png(640, 480));
+    await stage.paste(panel, png(640, 480));
     await numbers(pictures(panel), 1);
     await reads(pictures(panel), /640×480/);
     await reads(pictures(panel), /tokens, \$\d/);
@@ -95,7 +84,7 @@ export function images(stage: Stage): void {
 
   stage.test("a picture that was taken out of the draft is not sent", async () => {
     const panel = await stage.freshChat();
-    await paste(panel, png(64, 64));
+    await stage.paste(panel, png(64, 64));
     await numbers(pictures(panel), 1);
     await panel.frame.getByRole("button", { name: /^Remove / }).click();
     await numbers(pictures(panel), 0);

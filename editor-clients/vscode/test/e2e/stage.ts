@@ -20,6 +20,7 @@ export class Stage {
   readonly browser: Browser;
   readonly simulator: Simulator;
   readonly workbench: Workbench;
+  #fontSize = 13;
   #witness: LanguageClient | undefined;
 
   private constructor(server: CodeServer, browser: Browser, simulator: Simulator) {
@@ -70,6 +71,30 @@ export class Stage {
     await panel.button("New session").click();
     await numbers(panel.turns, 0);
     return panel;
+  }
+
+  /** Put a picture into the clipboard of the browser and paste it into the draft. */
+  async paste(panel: Panel, picture: Buffer): Promise<void> {
+    const { page } = this.workbench;
+    await page.evaluate(async (data) => {
+      const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+    }, picture.toString("base64"));
+    await panel.composer.click();
+    await page.keyboard.press("Control+V");
+  }
+
+  /** Give the workbench settings of the user and wait until the open panel has seen them. */
+  async settings(wanted: Record<string, unknown>): Promise<void> {
+    const panel = await this.openPanel();
+    // The size of the text is what the panel shows of them.
+    this.#fontSize = this.#fontSize === 13 ? 14 : 13;
+    await this.server.settings({ ...wanted, "chat.fontSize": this.#fontSize });
+    const root = panel.frame.locator("html");
+    await until("the settings are in force", async () => {
+      const size = await root.evaluate((html) => html.style.getPropertyValue("--chat-size"));
+      return size === `${this.#fontSize}px`;
+    });
   }
 
   /** The newest turns of the session that was used last, the last one first. */

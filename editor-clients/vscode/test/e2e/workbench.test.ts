@@ -3,13 +3,27 @@ import { describe } from "node:test";
 
 import { CMT_LSP } from "../bed/places.ts";
 import { chat } from "./chat.ts";
+import { code } from "./code.ts";
+import { faults } from "./faults.ts";
+import { hostile } from "./hostile.ts";
+import { images } from "./images.ts";
+import { money } from "./money.ts";
+import { png } from "./pictures.ts";
 import { Stage } from "./stage.ts";
+import { windows } from "./windows.ts";
 
 const stage = await Stage.open({
   machine: { "cmt.server.path": CMT_LSP },
-  files: {
-    "session.py": "class Session:\n    def __init__(self, name):\n        self.name = name\n\n    def greet(self):\n        return 'hello ' + self.name\n",
-  },
+  files: { "main.py": "print('hello')\n" },
+  // What takes a picture of a screen, where there is none.
+  programs: { maim: '#!/bin/sh\nexec cat "$(dirname "$0")/screen.png"\n', "screen.png": png(123, 77) },
+  env: { DISPLAY: ":99", XDG_SESSION_TYPE: "x11", WAYLAND_DISPLAY: undefined },
 });
 
 describe("chat", () => chat(stage));
+describe("code", () => code(stage));
+describe("images", () => images(stage));
+describe("money", () => money(stage));
+describe("faults", () => faults(stage));
+describe("hostile", () => hostile(stage));
+describe("windows", () => windows(stage));

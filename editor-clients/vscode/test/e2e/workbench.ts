@@ -1,6 +1,8 @@
 // VS Code as a person uses it: the command palette, editors, the status bar, notifications.
 import type { Locator, Page } from "../bed/index.ts";
+import { until } from "../bed/waiting.ts";
 import { Panel } from "./panel.ts";
+import { reads } from "./seeing.ts";
 
 export class Workbench {
   readonly page: Page;
@@ -18,6 +20,11 @@ export class Workbench {
   async reload(): Promise<void> {
     await this.page.reload();
     await this.status.waitFor({ timeout: 60_000 });
+  }
+
+  /** Wait until the workbench has written a text down for the next time: in a browser it does so every five seconds. */
+  async kept(text: string): Promise<void> {
+    await until(`the workbench keeps "${text}"`, () => this.page.evaluate(holds, text), 20_000);
   }
 
   /** The extension's item in the status bar. */
@@ -84,15 +91,22 @@ export class Workbench {
   async goTo(line: number, column: number): Promise<void> {
     await this.editor.locator(".view-lines").first().click({ position: { x: 5, y: 5 } });
     await this.page.keyboard.press("Control+G");
-    await this.answer(`${line}:${column}`);
+    await this.answer(`:${line}:${column}`);
+    await reads(this.page.locator(".statusbar-item[id='status.editor.selection']"), `Ln ${line}, Col ${column}`);
   }
 
   async save(): Promise<void> {
     await this.page.keyboard.press("Control+S");
   }
 
+  /** Close all editors; what is not saved is given up. */
   async closeEditors(): Promise<void> {
     await this.command("View: Close All Editors");
+    const giveUp = this.dialog.getByRole("button", { name: "Don't Save" });
+    await until("no editor is open", async () => {
+      if (await giveUp.isVisible()) await giveUp.click();
+      return (await this.page.locator(".tabs-container .tab").count()) === 0;
+    });
   }
 
   notification(text: string | RegExp): Locator {
@@ -103,4 +117,22 @@ export class Workbench {
   get dialog(): Locator {
     return this.page.locator(".monaco-dialog-box");
   }
+}
+
+/** Whether any of the databases of the page holds a text; runs in the page. */
+async function holds(text: string): Promise<boolean> {
+  const finished = <T>(request: IDBRequest<T>) =>
+    new Promise<T>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+  for (const { name } of await indexedDB.databases()) {
+    if (!name?.startsWith("vscode-web-state-db")) continue;
+    const database = await finished(indexedDB.open(name));
+    const tables = [...database.objectStoreNames];
+    const values = await Promise.all(tables.map((table) => finished(database.transaction(table).objectStore(table).getAll())));
+    database.close();
+    if (values.flat().some((value) => String(value).includes(text))) return true;
+  }
+  return false;
 }

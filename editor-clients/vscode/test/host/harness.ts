@@ -37,11 +37,11 @@ async function limited(body: Promise<void>): Promise<void> {
 }
 
 /** The first truthy value of `probe`. */
-export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 10_000): Promise<NonNullable<T>> {
+export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 10_000): Promise<Exclude<T, null | undefined | false>> {
   const end = Date.now() + within;
   for (;;) {
     const found = await probe();
-    if (found) return found as NonNullable<T>;
+    if (found) return found as Exclude<T, null | undefined | false>;
     if (Date.now() > end) throw new Error(`${claim}: not within ${within} ms`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
