@@ -25,6 +25,10 @@ APPLY_SECONDS = 60.0
 """For an editor that asks the person before it changes a text."""
 ECHO_SECONDS = 2.0
 """For the editor to tell of the change it made; one of them waits half a second for a pause in the typing."""
+LATE_SECONDS = 0.7
+"""For an editor that refused an edit to tell what was typed since the text that the edit was for."""
+TRIES = 3
+"""Somebody who types on and on is not followed for ever."""
 _ANNOTATION = "cmt"
 
 
@@ -41,16 +45,21 @@ class Editing:
         if not _can_apply(peer):
             return "this editor does not let a server change its text"
         async with self._one_at_a_time.setdefault(place.uri, asyncio.Lock()):
-            document = self._documents.opened(place.uri)
-            if document is None:
-                return "its file was closed meanwhile"
-            stretch = now_at(place, document)
-            if stretch is None:
-                return "the text was changed meanwhile"
-            edit = _workspace_edit(
-                peer, document, _with_line_end(document, stretch, new_text), new_text, label, described
-            )
-            return await self._ask(peer, document, types.ApplyWorkspaceEditParams(edit, label))
+            for _ in range(TRIES):
+                document = self._documents.opened(place.uri)
+                if document is None:
+                    return "its file was closed meanwhile"
+                stretch = now_at(place, document)
+                if stretch is None:
+                    return "the text was changed meanwhile"
+                edit = _workspace_edit(
+                    peer, document, _with_line_end(document, stretch, new_text), new_text, label, described
+                )
+                seen = document.revision
+                refused = await self._ask(peer, document, types.ApplyWorkspaceEditParams(edit, label))
+                if refused is None or not await _moved_on(document, seen):
+                    break
+            return refused
 
     async def _ask(
         self, peer: Peer, document: OpenDocument, params: types.ApplyWorkspaceEditParams
@@ -72,6 +81,17 @@ class Editing:
             async with asyncio.timeout(ECHO_SECONDS):
                 await echo.wait()
         return None
+
+
+async def _moved_on(document: OpenDocument, revision: int) -> bool:
+    """Whether the text is another one than at this revision, or becomes it in a moment."""
+    if document.revision == revision:
+        changed = asyncio.Event()
+        document.when_changed(changed.set)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_SECONDS):
+                await changed.wait()
+    return document.revision != revision
 
 
 def _can_apply(peer: Peer) -> bool:
