@@ -15,6 +15,13 @@ local config = {
     return client.name == wanted.name
   end,
   capabilities = { experimental = { cmt = { status = true, turn = true } } },
+  -- So that a server which vim.lsp.enable started serves the chat as well.
+  on_init = function(client)
+    require("cmt.client").adopt(client)
+  end,
+  on_exit = function(...)
+    require("cmt.client").exited(...)
+  end,
 }
 
 if vim.fn.has("nvim-0.12") == 1 then

@@ -78,8 +78,18 @@ local function on_progress(err, params, ctx, conf)
   return vim.lsp.handlers["$/progress"](err, params, ctx, conf)
 end
 
+---@type table<integer, true> the servers whose end was told
+local gone = {}
+
 --- The server died or left: Neovim calls no open reply, so it is done here.
-local function on_exit()
+---@param _code integer
+---@param _signal integer
+---@param client_id integer
+function M.exited(_code, _signal, client_id)
+  if gone[client_id] then
+    return
+  end
+  gone[client_id] = true
   vim.schedule(function()
     local waiting, expected, go_on = open, leaving, after_exit
     running, open, streams, leaving, after_exit = nil, {}, {}, false, nil
@@ -120,9 +130,23 @@ local function quiet_end(command, wanted)
   end
 end
 
---- A server that speaks another contract is ended at once: what it made of a question is anybody's guess.
+---@type table<string, lsp.Handler>
+local HANDLERS = {
+  ["$/progress"] = on_progress,
+  ["cmt/status"] = tell("cmt/status"),
+  ["cmt/turn"] = tell("cmt/turn"),
+  ["window/showMessageRequest"] = function(_, params)
+    return require("cmt.question").from_server(params)
+  end,
+}
+
+--- Make a server the plugin's, started here or by vim.lsp.enable: without these handlers answers would come to nobody.
+--- One that speaks another contract is ended at once: what it made of a question is anybody's guess.
 ---@param client vim.lsp.Client
-local function on_init(client)
+function M.adopt(client)
+  for method, hear in pairs(HANDLERS) do
+    client.handlers[method] = client.handlers[method] or hear
+  end
   local told = vim.tbl_get(client.server_capabilities, "experimental", "cmt")
   local found = require("cmt.checkup").contract_finding(told)
   if found.state == "ok" then
@@ -146,20 +170,12 @@ local function wanted_config()
   end
   local wanted = vim.deepcopy(found) --[[@as vim.lsp.ClientConfig]]
   wanted.root_dir = vim.fn.getcwd()
-  wanted.handlers = vim.tbl_extend("force", {
-    ["$/progress"] = on_progress,
-    ["cmt/status"] = tell("cmt/status"),
-    ["cmt/turn"] = tell("cmt/turn"),
-    ["window/showMessageRequest"] = function(_, params)
-      return require("cmt.question").from_server(params)
-    end,
-  }, wanted.handlers or {})
   local settings = config.get().settings
   if next(settings) then
     wanted.init_options = vim.tbl_deep_extend("force", wanted.init_options or {}, settings)
   end
-  wanted.on_init = { on_init, wanted.on_init }
-  wanted.on_exit = { on_exit, wanted.on_exit }
+  wanted.on_init = { M.adopt, wanted.on_init }
+  wanted.on_exit = { M.exited, wanted.on_exit }
   return wanted
 end
 

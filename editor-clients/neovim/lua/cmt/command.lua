@@ -22,6 +22,13 @@ end
 M.subcommands = {
   ask = { run = of("cmt.asking", "command"), range = true },
   add = { run = of("cmt.asking", "add"), range = true },
+  pin = { run = of("cmt.pins", "pin"), range = true },
+  unpin = {
+    run = of("cmt.pins", "unpin"),
+    complete = function()
+      return require("cmt.pins").titles()
+    end,
+  },
   new = { run = of("cmt.sessions", "new") },
   sessions = { run = of("cmt.sessions", "pick") },
   rename = { run = of("cmt.sessions", "rename") },

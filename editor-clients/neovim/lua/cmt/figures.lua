@@ -19,17 +19,27 @@ end
 
 ---@alias cmt.Used { usage: cmt.wire.Usage, cost: cmt.wire.Cost, cache?: cmt.wire.CacheVerdict }
 
+---@param usage cmt.wire.Usage
+---@param cache cmt.wire.CacheVerdict
+---@return string? what the cache did, nil where there is none to speak of
+local function cached(usage, cache)
+  local read, all = usage.cacheReadInputTokens, usage.totalInputTokens
+  local written = usage.cacheCreation5mInputTokens + usage.cacheCreation1hInputTokens
+  if cache.state == "off" or all == 0 then
+    return nil
+  elseif cache.state == "below-minimum" and read + written == 0 then
+    return "too short to cache"
+  end
+  local missed = cache.state == "miss" and " missed" or cache.state == "partial" and " partly missed" or ""
+  return ("cache%s %d%%, wrote %s"):format(missed, math.floor(100 * read / all + 0.5), M.tokens(written))
+end
+
 ---@param turn cmt.Used
 ---@return string[]
 local function used(turn)
   local usage, cache = turn.usage, turn.cache
   local parts = { M.cost(turn.cost), "in " .. M.tokens(usage.totalInputTokens), "out " .. M.tokens(usage.outputTokens) }
-  if cache and cache.state ~= "off" and usage.totalInputTokens > 0 then
-    local written = usage.cacheCreation5mInputTokens + usage.cacheCreation1hInputTokens
-    local share = math.floor(100 * usage.cacheReadInputTokens / math.max(1, usage.totalInputTokens) + 0.5)
-    local missed = cache.state == "miss" and " missed" or cache.state == "partial" and " partly missed" or ""
-    parts[#parts + 1] = ("cache%s %d%%, wrote %s"):format(missed, share, M.tokens(written))
-  end
+  parts[#parts + 1] = cache and cached(usage, cache)
   return parts
 end
 
@@ -77,7 +87,7 @@ function M.age(moment)
   return "just now"
 end
 
---- The clock time of a moment of the wire, here.
+--- The clock time of a moment of the wire, here; with its day where that is not today.
 ---@param moment string
 ---@return string
 function M.clock(moment)
@@ -87,7 +97,9 @@ function M.clock(moment)
   end
   local utc = os.time({ year = y, month = mo, day = d, hour = h, min = mi, sec = s, isdst = false })
   local offset = os.difftime(utc, os.time(os.date("!*t", utc) --[[@as osdateparam]]))
-  return os.date("%H:%M", utc + offset) --[[@as string]]
+  local at = utc + offset
+  local today = os.date("%Y-%m-%d") == os.date("%Y-%m-%d", at)
+  return os.date(today and "%H:%M" or "%Y-%m-%d %H:%M", at) --[[@as string]]
 end
 
 --- A model's name without what all have in common.

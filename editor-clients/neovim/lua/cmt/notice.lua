@@ -2,7 +2,7 @@
 
 local M = {}
 
-local SHOWN_MS = 8000
+local SHOWN_MS = { good = 4000, bad = 8000 }
 ---@type integer? the window of the newest sentence
 local shown
 
@@ -25,7 +25,8 @@ end
 --- Show a sentence in the upper right corner for a while; keys and cursor stay where they are.
 ---@param message string
 ---@param group string
-local function float(message, group)
+---@param shown_ms integer
+local function float(message, group, shown_ms)
   hide()
   local width = math.max(10, math.min(60, vim.o.columns - 4, vim.fn.strdisplaywidth(message)))
   local buf = vim.api.nvim_create_buf(false, true)
@@ -52,7 +53,7 @@ local function float(message, group)
     if shown == mine then
       hide()
     end
-  end, SHOWN_MS)
+  end, shown_ms)
 end
 
 ---@param message string
@@ -62,7 +63,8 @@ function M.say(message, level)
   if not is_neovims_own() then
     return vim.notify(message, level, { title = "cmt" })
   end
-  float(message, level >= vim.log.levels.ERROR and "CmtError" or "NormalFloat")
+  local group = level >= vim.log.levels.ERROR and "CmtError" or "NormalFloat"
+  float(message, group, level >= vim.log.levels.WARN and SHOWN_MS.bad or SHOWN_MS.good)
 end
 
 ---@param message string

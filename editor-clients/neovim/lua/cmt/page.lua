@@ -81,11 +81,24 @@ local function add_thinking(page, thinking)
   table.insert(page.lines, "")
 end
 
+--- What the history says of an attachment, as short as the name that it was sent with.
+---@param told string such as `Selection from src/main.py, lines 3 to 9 in one (python)`
+---@return string
+local function short(told)
+  local path, first, last = told:match("^Selection from (.-), lines (%d+) to (%d+)")
+  if path then
+    local name = vim.fs.basename(path)
+    return first == last and ("%s:%s"):format(name, first) or ("%s:%s-%s"):format(name, first, last)
+  end
+  path = told:match("^File (.-) %(") or told:match("^File (.+)$")
+  return path or (told:find("^image/") and "picture") or told
+end
+
 ---@param record cmt.wire.TurnRecord
 ---@return cmt.Page
 function M.of(record)
   local when = figures.clock(record.startedAt)
-  local attachments = notice.present(record.attachments) or {}
+  local attachments = vim.tbl_map(short, notice.present(record.attachments) or {})
   local page = { lines = {}, record = record, marks = { { 0, "CmtYou" } }, head = 0, prose = {} } ---@type cmt.Page
   add_prose(page, M.question(record.prompt, attachments, when))
   for i = 1, #attachments do

@@ -25,6 +25,7 @@ function M.new(name)
   vim.api.nvim_buf_set_name(buf, name)
   vim.bo[buf].swapfile = false
   local self = setmetatable({ buf = buf, context = {}, images = {}, origins = {}, labels = {} }, Prompt)
+  vim.bo[buf].completeopt = "menuone,noinsert,noselect"
   vim.bo[buf].completefunc = "v:lua.require'cmt.mention'.complete"
   -- The server starts while the person types, so that sending need not wait for it.
   vim.api.nvim_create_autocmd("InsertEnter", {

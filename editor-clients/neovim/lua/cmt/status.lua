@@ -55,15 +55,22 @@ function M.line(columns)
   return (chosen:gsub("%%", "%%%%"))
 end
 
+---@type table<cmt.Phase, string> what silence means in a phase
+local SILENCES = {
+  waiting = "no word yet",
+  thinking = "the model may be thinking",
+  streaming = "the endpoint sends nothing",
+}
+
 ---@param turn cmt.Turn
 ---@param now number ms
 ---@return number? since when nothing comes, if that is worth saying
----@return string? who is silent
+---@return string? what that means
 local function silence(turn, now)
   if now - turn.heard > SILENT_MS then
     return turn.heard, "the server says nothing"
-  elseif turn.phase == "streaming" and now - turn.moved > SILENT_MS then
-    return turn.moved, "the endpoint sends nothing"
+  elseif SILENCES[turn.phase] and now - turn.moved > SILENT_MS then
+    return turn.moved, SILENCES[turn.phase]
   end
 end
 

@@ -106,9 +106,10 @@ local HEAR = {
     end
   end,
   retry = function(self, value)
+    self.moved = vim.uv.now() + value.delayMs
     self.retry = {
       reason = value.reason,
-      at = vim.uv.now() + value.delayMs,
+      at = self.moved,
       attempt = value.attempt,
       most = value.maxAttempts,
     }
