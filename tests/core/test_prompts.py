@@ -269,7 +269,7 @@ scope = "file"
     assert (explain.result, explain.scope) == ("transcript", "file")
     names = [prompt.name for prompt in menu(resolved.settings.prompts)]
     assert names == ["fix", "Explain", "improve", "document", "tests", "types"]
-    assert find_prompt(" EXPLAIN", resolved.settings.prompts) is explain
+    assert find_prompt(" EXPLAIN", resolved.settings.prompts) == explain
     assert find_prompt("nothing", resolved.settings.prompts) is None
 
 

@@ -563,6 +563,8 @@ def test_ask_without_words_opens_a_place_to_write_them(bench: Bench) -> None:
     assert TEXT in file
     assert question.endswith("What for?")
     assert "For one." in bench.acting.text(draft)
+    listed = bench.acting.editor.result("cmt/session/list", {"scope": "window"})["sessions"]
+    assert listed[0]["name"] == f"ask one in {Path(uri).name}"
 
 
 def test_commands_by_name_take_what_there_is(bench: Bench) -> None:
@@ -604,6 +606,53 @@ def test_a_command_that_makes_no_sense_is_told_in_a_sentence(
     """As a message: some editors show the error of a command to nobody."""
     bench.acting.command(command, *arguments)
     assert told in bench.acting.told_last()
+
+
+def test_fix_by_its_name_is_about_the_problems_last_seen(bench: Bench) -> None:
+    """The editor has them from others and tells them with the menu alone; without any, there is nothing to fix."""
+    uri = bench.document()
+    bench.acting.actions(uri, "return", [PROBLEM])
+    bench.answer(BLOCK)
+    bench.acting.command("cmt.act", "fix")
+    assert "done" in bench.acting.told_last()
+    assert "needless return" in bench.sent()[2]
+    bench.acting.actions(uri, TWO)
+    bench.acting.command("cmt.act", "fix")
+    assert "No problem is known here" in bench.acting.told_last()
+
+
+def test_a_document_without_a_range_is_meant_whole(bench: Bench) -> None:
+    uri = bench.document()
+    bench.answer("```python\nx = 1\n```")
+    bench.acting.command("cmt.act", {"action": "improve", "uri": uri})
+    assert "Claude: improve this file: done" in bench.acting.told_last()
+    assert bench.acting.text(uri) == "x = 1\n"
+
+
+def test_words_go_on_in_a_session_that_is_named(bench: Bench) -> None:
+    """With its history; it keeps its name."""
+    session = bench.acting.editor.session(name="mine")
+    for number in range(2):
+        bench.answer(f"Answer {number}.")
+        bench.acting.command("cmt.ask", {"words": "why?", "sessionId": session})
+        bench.acting.told_last()
+    assert len(bench.sim.requests[-1].body["messages"]) == 3
+    assert bench.acting.editor.result("cmt/session/get", {"sessionId": session})["session"]["name"] == "mine"
+
+
+def test_an_answer_that_no_file_can_hold_is_in_the_message(
+    make_editor: MakeEditor, sim: Simulator, world: Path
+) -> None:
+    bench = own_bench(make_editor, sim, world, CAPABLE)
+    bench.answer("It returns x.")
+    uri = bench.document()
+    bench.acting.actions(uri, ONE)
+    wait_until((world / "state").exists)
+    (world / "state" / "transcripts").write_text("in the way")
+    bench.acting.choose(uri, ONE, "explain")
+    told = bench.acting.told_last()
+    assert "is not a folder" in told
+    assert "It returns x." in told
 
 
 def test_a_version_that_is_old_is_refused(bench: Bench) -> None:

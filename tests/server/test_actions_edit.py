@@ -8,16 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lsprotocol import types
 from pygls.protocol import default_converter
 from pygls.workspace import Workspace
 
+from cmt_lsp.core.prompts.drift import Stretch
 from cmt_lsp.core.prompts.target import Outline, target_of
 from cmt_lsp.server.actions import edit
 from cmt_lsp.server.actions.edit import Editing
-from cmt_lsp.server.actions.place import Place, place_in
+from cmt_lsp.server.actions.place import Place, place_in, range_of, stretch_of
 from cmt_lsp.server.rpc.convert import wire_converter
-from cmt_lsp.server.rpc.documents import OpenDocument, OpenDocuments
+from cmt_lsp.server.rpc.documents import LineCodec, OpenDocument, OpenDocuments
 from cmt_lsp.server.rpc.messages import Response
 from cmt_lsp.server.rpc.outbox import Outbox
 from cmt_lsp.server.rpc.peer import Peer
@@ -165,3 +168,21 @@ def test_changes_are_remembered_from_any_state_of_this_document_and_no_other() -
     room.documents.remove_text_document(URI)
     room.documents.put_text_document(types.TextDocumentItem(URI, "python", 0, TEXT))
     assert room.document.changes_since(before) is None
+
+
+@given(
+    st.text(alphabet="aé日😀\r\n\f\u2028\t", max_size=20),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.sampled_from(["utf-8", "utf-16", "utf-32"]),
+)
+def test_a_stretch_and_its_range_in_the_editors_units_are_the_same_place(
+    text: str, one: int, other: int, units: str
+) -> None:
+    """Both ways, for every line end; only between CR and LF there is no place, and the end of the line is meant."""
+    codec = LineCodec(types.PositionEncodingKind(units))
+    document = OpenDocument(URI, text, 0, "python", position_codec=codec)
+    start, end = sorted(min(offset, len(text)) for offset in (one, other))
+    if not any(text[offset - 1 : offset + 1] == "\r\n" for offset in (start, end)):
+        stretch = Stretch(start, end)
+        assert stretch_of(document, range_of(document, stretch)) == stretch

@@ -391,6 +391,13 @@ def test_a_column_beyond_the_last_line_is_one_short() -> None:
     assert position.character == 2  # and the caller's own position was changed
 
 
+def test_the_end_of_a_text_without_a_final_line_end_lies_beyond_it() -> None:
+    """An edit of the last line would end on a line that is not there; an empty text has no end at all."""
+    assert TextDocument("file:///x", "a\nb").client_position_at_offset(3) == types.Position(2, 0)
+    with pytest.raises(UnboundLocalError):
+        TextDocument("file:///x", "").client_position_at_offset(0)
+
+
 def test_a_change_to_an_unopened_document_pops_up(bare: RawClient) -> None:
     """`documents.OpenDocuments.update_text_document`."""
     change: dict[str, Any] = {

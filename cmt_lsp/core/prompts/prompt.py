@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def menu(own: Iterable[Prompt]) -> tuple[Prompt, ...]:
     """What is on offer: one of the person's own takes the place of the built-in one of its name, others come last."""
     by_name = {prompt.name: prompt for prompt in BUILT_IN}
     for prompt in own:
-        by_name[prompt.name.lower()] = prompt
+        known = by_name.get(prompt.name.lower(), prompt)
+        by_name[prompt.name.lower()] = replace(prompt, needs_problems=known.needs_problems)
     return tuple(by_name.values())
 
 

@@ -14,7 +14,7 @@ from cmt_lsp.core.prompts.drift import Stretch, follow
 from cmt_lsp.core.prompts.prompt import ASK, find_prompt, menu
 from cmt_lsp.core.prompts.target import Outline, stretch_with, target_of
 from cmt_lsp.server.actions import CLAUDE, QUICK_FIX
-from cmt_lsp.server.actions.arguments import asked, entry_of
+from cmt_lsp.server.actions.arguments import Asked, asked, entry_of
 from cmt_lsp.server.actions.edit import Editing
 from cmt_lsp.server.actions.errand import ALLOW, Errand
 from cmt_lsp.server.actions.offers import Offer, argument_of, code_actions, offers_for, wanted
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.prompts.prompt import Prompt
     from cmt_lsp.server import wire
-    from cmt_lsp.server.actions.arguments import Asked
     from cmt_lsp.server.actions.errand import Held
     from cmt_lsp.server.actions.place import Place
     from cmt_lsp.server.actions.work import Work
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from cmt_lsp.server.window.window import Window
 
 CHANGED = "The text was changed since it was selected; select it again."
-START = types.Position(0, 0)
+NOWHERE = types.Range(types.Position(0, 0), types.Position(0, 0))
+DRAFTS = 32
 OUTLINES = 8
 """Documents whose outline is kept; editors ask about the one in front again and again."""
 
@@ -65,10 +65,10 @@ class Actions:
         self._ids = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._outlines: dict[str, Outline] = {}
-        self._last: tuple[str, types.Range] | None = None
-        """Where the editor last asked for actions: what a command without a place is about."""
-        self._drafts: dict[str, Place] = {}
-        """The code that a session is about in which nothing was asked yet."""
+        self._last: Asked | None = None
+        """What the editor last asked for actions on: what a command without a place is about."""
+        self._drafts: dict[str, Work] = {}
+        """By session: what a transcript is about in which nothing was asked yet."""
 
     # --- the menu
 
@@ -82,7 +82,8 @@ class Actions:
         if self._home.chat_files.holds(uri):
             offers += self._home.chat_files.actions(uri, chosen)
         else:
-            self._last = (uri, chosen)
+            problems = tuple(entry_of(problem) for problem in context.diagnostics)
+            self._last = Asked(uri=uri, range=chosen, problems=problems)
             automatic = context.trigger_kind == types.CodeActionTriggerKind.Automatic
             if not automatic or context.diagnostics or chosen.start != chosen.end:
                 offers += self._code_offers(document, chosen, context.diagnostics)
@@ -147,8 +148,10 @@ class Actions:
         """With the person's words at once; without any in a transcript where they can be written."""
         wish = asked(arguments)
         work = self._work(ASK, wish)
+        if wish.session_id is not None:
+            work = replace(work, session_id=wish.session_id, name="")
         if wish.words:
-            self.start(caller, replace(work, session_id=wish.session_id))
+            self.start(caller, work)
         else:
             self._begin(self._draft(work))
 
@@ -157,9 +160,10 @@ class Actions:
         window = self._home.window
         prompt = quoted(work.place, window.folders) if work.place else ""
         try:
-            made = await window.manager.sessions.create(name=work.name, workspace=window.workspace)
-            if work.place:
-                self._drafts[made.id] = work.place
+            made = await window.manager.sessions.create(workspace=window.workspace)
+            self._drafts[made.id] = work
+            while len(self._drafts) > DRAFTS:
+                del self._drafts[next(iter(self._drafts))]
             await self._home.chat_files.begin(made.id, work.name, prompt)
         except CmtError as error:
             self._tell(types.MessageType.Error, error.message)
@@ -170,6 +174,12 @@ class Actions:
         if prompt is None:
             names = ", ".join(entry.name for entry in (ASK, *menu(self._own_prompts)))
             raise BadParamsError(f"{wish.action[:60] or 'Nothing'} is no action; name one of {names}.")
+        if prompt.needs_problems and wish.uri is None and not wish.problems and self._last is not None:
+            wish = replace(wish, problems=self._last.problems)
+        if prompt.needs_problems and not wish.problems:
+            raise BadParamsError(
+                "No problem is known here; choose this in the menu on a problem of the editor."
+            )
         self.start(caller, self._work(prompt, wish))
 
     def _stop(self, _: Caller, arguments: object) -> None:
@@ -199,10 +209,11 @@ class Actions:
 
     def start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
         """Ask, and deliver the answer; the first question of a draft takes the file it speaks of along."""
-        place = self._drafts.pop(work.session_id or "", None)
-        if place is not None:
-            context = (*work.request.context, surroundings(place, self._home.window.folders))
-            work = replace(work, place=place, request=replace(work.request, context=context))
+        draft = self._drafts.pop(work.session_id or "", None)
+        if draft is not None and draft.place is not None:
+            context = (*work.request.context, surroundings(draft.place, self._home.window.folders))
+            request = replace(work.request, context=context)
+            work = replace(work, name=draft.name, place=draft.place, request=request)
         self._held = None
         errand_id = str(next(self._ids))
         errand = Errand(
@@ -225,11 +236,11 @@ class Actions:
         """What is asked about where, as everything now stands."""
         document, chosen = self._meant(wish)
         place = None
-        if document is not None and chosen is not None:
-            whole = prompt.scope == "file"
-            place = self._place(document, chosen, wish.problems, whole_file=whole)
+        if document is not None:
+            whole = prompt.scope == "file" or chosen is None
+            place = self._place(document, chosen or NOWHERE, wish.problems, whole_file=whole)
             if place is None and prompt.result == "transcript":
-                place = self._place(document, chosen, whole_file=True)
+                place = self._place(document, NOWHERE, whole_file=True)
         if place is None and (prompt.result == "edit" or not wish.words):
             raise BadParamsError("There is no code to work on here; put the cursor on some, or select it.")
         return work_about(
@@ -238,19 +249,17 @@ class Actions:
 
     def _meant(self, wish: Asked) -> tuple[OpenDocument | None, types.Range | None]:
         """The document and range that a command names, else those that the editor last asked about."""
-        uri, chosen = wish.uri, wish.range
-        if uri is None and self._last is not None:
-            uri, chosen = self._last[0], chosen or self._last[1]
-        if uri is None:
-            return None, None
-        document = self._documents.opened(uri)
-        if document is None:
-            if wish.uri is None:
+        last = self._last
+        if wish.uri is None:
+            if last is None or last.uri is None or (document := self._documents.opened(last.uri)) is None:
                 return None, None
+            return document, wish.range or last.range
+        document = self._documents.opened(wish.uri)
+        if document is None:
             raise BadParamsError("This document is not open in the editor; open it and try again.")
         if wish.version not in (None, document.version):
             raise BadParamsError(CHANGED)
-        return document, _followed(document, wish, chosen or types.Range(START, START))
+        return document, wish.range and _followed(document, wish, wish.range)
 
     def _place(
         self,

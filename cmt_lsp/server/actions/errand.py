@@ -40,6 +40,8 @@ ONCE = "Send this one"
 QUESTION_SECONDS = 120.0
 
 
+SHOWN_ANSWER = 4000
+"""Characters of an answer that a message shows, where no file can be written."""
 OVERRIDE = "allowed by the person in the editor"
 
 
@@ -93,7 +95,7 @@ class Errand:
         """Stop it; false where it is past being stopped."""
         first = not self._stopped.is_set()
         self._stopped.set()
-        return self._turn.cancel("user") if self._turn is not None else first
+        return first if self._turn is None or self.held is not None else self._turn.cancel("user")
 
     async def run(self) -> None:
         """All of it; never raises. The command that began it is answered first."""
@@ -173,11 +175,11 @@ class Errand:
         except CmtError as error:
             audience.fail(error)
             line.close(error.message)
-            raise
-        finally:
             await self._window.refresh_status()
+            raise
         audience.finish(result)
         line.finish(result)
+        await self._window.refresh_status()
         return result
 
     async def _started(
@@ -267,20 +269,30 @@ class Errand:
             sent_from=self.work.sent_from,
             put=None if self.work.place is None else partial(self._put, self.work.place),
         )
-        await self._files.deliver(answer)
-        if refused is not None:
-            self._say(
-                types.MessageType.Warning,
-                f"not applied, since {refused}; the answer is in a transcript. {summary(result)}",
-            )
+        try:
+            await self._files.deliver(answer)
+        except CmtError as error:
+            self._say(types.MessageType.Error, f"{error.message}\n\n{result.text[:SHOWN_ANSWER]}")
         else:
+            self._tell_end(result, refused)
+
+    def _tell_end(self, result: TurnResult, refused: str | None) -> None:
+        if refused is None:
             self._say(types.MessageType.Info, summary(result))
+            return
+        told = f"not applied, since {refused}; the answer is in a transcript. {summary(result)}"
+        self._say(types.MessageType.Warning, told)
 
     async def _named(self, result: TurnResult) -> str:
         """A session made for this is named after it once there is something in it."""
-        if self.work.session_id is not None:
-            return (await self._window.manager.sessions.load(result.session_id)).name
-        return (await self._window.manager.sessions.update(result.session_id, name=self.work.name)).name
+        sessions = self._window.manager.sessions
+        try:
+            if self.work.name:
+                return (await sessions.update(result.session_id, name=self.work.name)).name
+            return (await sessions.load(result.session_id)).name
+        except CmtError as error:  # a name is not worth an answer
+            logger.info("A session keeps its name: %s", error.kind)
+            return self.work.name or self.work.prompt.name
 
     async def _change(self, result: TurnResult) -> str | None:
         """Have the editor make the change; why it was not made, None where it was or nothing had to change."""

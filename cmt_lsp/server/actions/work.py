@@ -39,7 +39,7 @@ class Work:
     question: str
     """As the person put it; of a chosen action its own text."""
     name: str
-    """Of the session that it makes."""
+    """For the session; empty where that keeps the name it has."""
     place: Place | None = None
     session_id: str | None = None
     """The session to ask in; None makes a new one, so that no long chat goes along with a small change."""

@@ -101,6 +101,15 @@ class OpenDocument(TextDocument):
             self._lines_of = self._source
         return self._lines
 
+    def server_position_at_offset(self, offset: int) -> ServerTextPosition:
+        """The place of a character; that of the end of a text without a final line end is on its last line."""
+        left = offset
+        for number, line in enumerate(self.lines):
+            if left < len(line):
+                return ServerTextPosition(number, left)
+            left -= len(line)
+        return _end_of(self.lines)
+
     def _apply_incremental_change(self, change: types.TextDocumentContentChangePartial) -> None:
         start = self.offset_at_position(change.range.start)
         end = max(start, self.offset_at_position(change.range.end))
