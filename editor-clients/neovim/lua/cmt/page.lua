@@ -90,6 +90,10 @@ local function short(told)
     local name = vim.fs.basename(path)
     return first == last and ("%s:%s"):format(name, first) or ("%s:%s-%s"):format(name, first, last)
   end
+  path, first = told:match("^Selection from (.-), line (%d+),")
+  if path then
+    return ("%s:%s"):format(vim.fs.basename(path), first)
+  end
   path = told:match("^File (.-) %(") or told:match("^File (.+)$")
   return path or (told:find("^image/") and "picture") or told
 end
