@@ -40,7 +40,9 @@ def added(text: str, turn: ChatTurn, *, typed_here: bool) -> str:
 @given(conversations())
 def test_every_turn_is_read_again_as_it_was_written(turns: list[ChatTurn]) -> None:
     """Ids in order, each answer as it is shown, nothing left over; whatever questions, answers and titles hold."""
-    page = page_of(document(SESSION, "A name <!-- with --> marks", turns))
+    text = document(SESSION, "A name <!-- with --> marks", turns)
+    text.encode()
+    page = page_of(text)
     assert page.session_id == SESSION
     assert [turn.turn_id for turn in page.turns] == [turn.id for turn in turns]
     assert [page.answer_text(turn) for turn in page.turns] == [shown(turn.text) for turn in turns]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from cmt_lsp.api.surrogates import mend
 from cmt_lsp.core.chatfile.figures import figures_line
 from cmt_lsp.core.chatfile.marks import head_mark, mark, salt_for, without_marks
 from cmt_lsp.core.chatfile.plain import one_line, shown
@@ -17,6 +19,8 @@ YOU = "## You"
 CLAUDE = "## Claude"
 PROMPT = f"{YOU}\n\n"
 """The end of every transcript: the place for the next question."""
+_IN_URIS = "/:%#?&=@+,;~$!*'[]"
+"""What stays as it is in the target of a link; parentheses and blanks would end it."""
 
 
 def document(session_id: str, name: str, turns: Iterable[ChatTurn]) -> str:
@@ -78,5 +82,4 @@ def _link(link: Link) -> str:
         title = title.replace(char, f"\\{char}")
     if link.uri is None:
         return title
-    uri = "".join(f"%{ord(char):02X}" if char in "()<> \n" else char for char in link.uri)
-    return f"[{title}]({uri})"
+    return f"[{title}]({quote(mend(link.uri), safe=_IN_URIS)})"

@@ -34,7 +34,7 @@ def found_links(page: Page, folders: Sequence[Path]) -> list[Found]:
             known[mention.path] = _file(mention.path, roots)
         if (path := known[mention.path]) is not None:
             found.append((mention, f"{path.as_uri()}#L{max(1, mention.line)}"))
-    return found[::-1]
+    return sorted(found, key=lambda one: (one[0].row, one[0].start))
 
 
 def _file(named: str, roots: Sequence[Path]) -> Path | None:
