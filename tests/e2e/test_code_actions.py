@@ -770,36 +770,32 @@ def test_a_question_that_is_open_can_be_stopped(bench: Bench) -> None:
     assert len(bench.sim.requests) == before
 
 
-@pytest.mark.parametrize("way", ["dialog", "menu", "refused"])
 def test_a_budget_refuses_until_the_person_lets_one_pass(
-    way: str, make_editor: MakeEditor, sim: Simulator, world: Path
+    make_editor: MakeEditor, sim: Simulator, world: Path
 ) -> None:
-    """The safe answer is the first one; what was let pass is one question, and the ledger knows it."""
+    """The safe answer is the first one; what was let pass is one question, by the menu or by the dialog."""
     bench = own_bench(make_editor, sim, world, CAPABLE)
     bench.acting.editor.result("cmt/budget/set", {"scope": "day", "limitUsd": 0.000001})
-    asked: list[dict[str, Any]] = []
+    asked: list[list[str]] = []
+    answers: list[dict[str, Any] | None] = [None, {"title": "Send this one"}]
 
     def answer(params: dict[str, Any]) -> dict[str, Any]:
-        asked.append(params)
-        return {"result": {"title": "Send this one"} if way == "dialog" else None}
+        asked.append([action["title"] for action in params["actions"]])
+        return {"result": answers.pop(0)}
 
     bench.acting.manners.question = answer
     uri = bench.document()
-    bench.answer(BLOCK)
     bench.acting.choose(uri, ONE, "improve")
-    told = bench.acting.told_last()
-    assert [action["title"] for action in asked[0]["actions"]] == ["Do not send", "Send this one"]
-    if way != "dialog":
-        assert "allow this one" in told
-        assert sim.requests == []
-        assert bench.acting.text(uri) == TEXT
-    if way == "menu":
-        bench.acting.choose(uri, None, "allow this one")
-        told = bench.acting.told_last()
-    if way != "refused":
-        assert "done" in told
-        assert bench.acting.text(uri) == TEXT.replace(ONE, NEW)
-        assert len(asked) == 1
+    assert "allow this one" in bench.acting.told_last()
+    assert sim.requests == []
+    assert bench.acting.text(uri) == TEXT
+    bench.answer(BLOCK, "```\ndef two(): ...\n```")
+    bench.acting.choose(uri, None, "allow this one")
+    assert "done" in bench.acting.told_last()
+    assert bench.acting.text(uri) == TEXT.replace(ONE, NEW)
+    bench.acting.choose(uri, TWO, "improve")
+    assert "done" in bench.acting.told_last()
+    assert asked == [["Do not send", "Send this one"]] * 2
 
 
 def test_own_prompts_are_in_the_menu(make_editor: MakeEditor, sim: Simulator, world: Path) -> None:

@@ -87,6 +87,13 @@ class Room:
         assert target is not None
         return place_in(self.document, outline, target)
 
+    def type(self, text: str, offset: int) -> None:
+        """Tell the server of something typed at an offset."""
+        place = self.document.client_position_at_offset(offset)
+        named = types.VersionedTextDocumentIdentifier((self.document.version or 0) + 1, URI)
+        change = types.TextDocumentContentChangePartial(types.Range(place, place), text)
+        self.documents.update_text_document(named, change)
+
     def change(self, params: dict[str, Any]) -> None:
         """Tell the server of the edit that was applied."""
         ((place, new),) = [(one["range"], one["newText"]) for one in params["edit"]["changes"][URI]]
@@ -133,6 +140,40 @@ async def test_an_editor_that_never_tells_holds_up_nothing_for_long(monkeypatch:
     room.link.applied(await room.link.asked.get())
     async with asyncio.timeout(5):
         assert await applying is None
+
+
+async def test_an_edit_refused_for_typing_not_yet_told_of_is_tried_again() -> None:
+    """Where the typing was elsewhere; a refusal without any typing is the last word."""
+    room = Room()
+    applying = asyncio.create_task(room.editing.apply(room.peer, room.place("b = 2"), "b = 3", "label", ""))
+    message = await room.link.asked.get()
+    room.link.applied(message, applied=False)
+    room.type("# typed\n", 0)
+    message = await room.link.asked.get()
+    assert message["params"]["edit"]["changes"][URI][0]["range"]["start"] == {"line": 3, "character": 0}
+    room.link.applied(message)
+    room.change(message["params"])
+    assert await applying is None
+    assert room.document.source == "# typed\na = 1\n\nb = 3\n"
+
+
+async def test_an_edit_refused_for_typing_in_its_place_is_not_tried_again() -> None:
+    """The editor's own reason is told."""
+    room = Room()
+    applying = asyncio.create_task(room.editing.apply(room.peer, room.place("b = 2"), "b = 3", "label", ""))
+    room.link.applied(await room.link.asked.get(), applied=False)
+    room.type("x", 8)
+    assert await applying == "the editor refused it (without a reason)"
+    assert room.link.asked.empty()
+
+
+async def test_an_editor_that_refuses_again_and_again_is_left_alone() -> None:
+    room = Room()
+    applying = asyncio.create_task(room.editing.apply(room.peer, room.place("b = 2"), "b = 3", "label", ""))
+    for _ in range(edit.TRIES):
+        room.link.applied(await room.link.asked.get(), applied=False)
+        room.type("#\n", 0)
+    assert await applying == "the editor refused it (without a reason)"
 
 
 async def test_edits_of_two_documents_do_not_wait_for_each_other() -> None:

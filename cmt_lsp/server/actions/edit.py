@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -29,6 +30,9 @@ LATE_SECONDS = 0.7
 """For an editor that refused an edit to tell what was typed since the text that the edit was for."""
 TRIES = 3
 """Somebody who types on and on is not followed for ever."""
+LATE_SECONDS = 0.7
+"""For what was typed right before an edit came and was refused for it; Eglot tells of typing half a second late."""
+TRIES = 3
 _ANNOTATION = "cmt"
 
 
@@ -45,53 +49,61 @@ class Editing:
         if not _can_apply(peer):
             return "this editor does not let a server change its text"
         async with self._one_at_a_time.setdefault(place.uri, asyncio.Lock()):
+            refused = ""
             for _ in range(TRIES):
                 document = self._documents.opened(place.uri)
                 if document is None:
-                    return "its file was closed meanwhile"
+                    return refused or "its file was closed meanwhile"
                 stretch = now_at(place, document)
                 if stretch is None:
-                    return "the text was changed meanwhile"
-                edit = _workspace_edit(
-                    peer, document, _with_line_end(document, stretch, new_text), new_text, label, described
-                )
-                seen = document.revision
-                refused = await self._ask(peer, document, types.ApplyWorkspaceEditParams(edit, label))
-                if refused is None or not await _moved_on(document, seen):
-                    break
+                    return refused or "the text was changed meanwhile"
+                stretch = _with_line_end(document, stretch, new_text)
+                edit = _workspace_edit(peer, document, stretch, new_text, label, described)
+                answer = await _ask(peer, document, types.ApplyWorkspaceEditParams(edit, label))
+                if answer is None or not answer.may_be_late or not await answer.came_late():
+                    return None if answer is None else answer.reason
+                refused = answer.reason
             return refused
 
-    async def _ask(
-        self, peer: Peer, document: OpenDocument, params: types.ApplyWorkspaceEditParams
-    ) -> str | None:
-        """Nothing of the text may be decided again before the editor has told of this change."""
-        echo = asyncio.Event()
-        document.when_changed(echo.set)
-        try:
-            answer = await peer.request(types.WORKSPACE_APPLY_EDIT, params, APPLY_SECONDS)
-        except TimeoutError:
-            return f"the editor did not say within {APPLY_SECONDS:.0f} s whether it made the change"
-        except RpcError as error:
-            logger.info("The editor refused an edit with error %s", error.code)
-            return f"the editor refused it ({error.message.rstrip('.')[:200]})"
-        if not getattr(answer, "applied", False):
-            told = getattr(answer, "failure_reason", None) or "without a reason"
-            return f"the editor refused it ({str(told).rstrip('.')[:200]})"
-        with suppress(TimeoutError):  # an editor that never tells of it must not hold up the next edit
-            async with asyncio.timeout(ECHO_SECONDS):
-                await echo.wait()
-        return None
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why an edit was not applied; `change` is set by the next change of the document, counted from the question on."""
+
+    reason: str
+    change: asyncio.Event
+    may_be_late: bool = True
+
+    async def came_late(self) -> bool:
+        """Whether the person had typed something that the editor had not told yet, as some do only when they pause."""
+        return await _within(self.change, LATE_SECONDS)
 
 
-async def _moved_on(document: OpenDocument, revision: int) -> bool:
-    """Whether the text is another one than at this revision, or becomes it in a moment."""
-    if document.revision == revision:
-        changed = asyncio.Event()
-        document.when_changed(changed.set)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LATE_SECONDS):
-                await changed.wait()
-    return document.revision != revision
+async def _ask(peer: Peer, document: OpenDocument, params: types.ApplyWorkspaceEditParams) -> _Refused | None:
+    """None once the edit is made and told of: nothing may be decided on the text before that."""
+    change = asyncio.Event()
+    document.when_changed(change.set)
+    try:
+        answer = await peer.request(types.WORKSPACE_APPLY_EDIT, params, APPLY_SECONDS)
+    except TimeoutError:
+        told = f"the editor did not say within {APPLY_SECONDS:.0f} s whether it made the change"
+        return _Refused(told, change, may_be_late=False)
+    except RpcError as error:
+        logger.info("The editor refused an edit with error %s", error.code)
+        return _Refused(f"the editor refused it ({error.message.rstrip('.')[:200]})", change)
+    if not getattr(answer, "applied", False):
+        told = getattr(answer, "failure_reason", None) or "without a reason"
+        return _Refused(f"the editor refused it ({str(told).rstrip('.')[:200]})", change)
+    await _within(change, ECHO_SECONDS)  # an editor that never tells of it must not hold up the next edit
+    return None
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it happens in time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _can_apply(peer: Peer) -> bool:
