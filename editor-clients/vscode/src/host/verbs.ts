@@ -38,10 +38,12 @@ export function makeVerbs(panels: () => Panels, proposals: Proposals): Verbs {
 async function insert(text: string): Promise<{ where: "editor" | "newFile" }> {
   const editor = lastEditor();
   if (editor) {
-    const done = await editor.edit((edit) => {
+    const { version } = editor.document;
+    const taken = await editor.edit((edit) => {
       for (const selection of editor.selections) edit.replace(selection, at(editor.document, selection, text));
     });
-    if (done) {
+    // An editor that is read-only takes the edit and changes nothing.
+    if (taken && editor.document.version !== version) {
       await vscode.window.showTextDocument(editor.document, { viewColumn: editor.viewColumn, preserveFocus: false });
       return { where: "editor" };
     }
