@@ -10,12 +10,14 @@ export function keyCommands({ connection, keys }: Parts): Commands {
       const key = await askKey();
       if (!key) return;
       await keys.keep(key);
-      await connection.tellKey(key);
-      void vscode.window.showInformationMessage("The key is kept in VS Code's secret storage and was handed to the server.");
+      const ready = connection.health.state === "ready";
+      if (ready) await connection.tellKey(key);
+      const handed = ready ? "was handed to the server" : "is handed to the server once it runs";
+      void vscode.window.showInformationMessage(`The key is kept in VS Code's secret storage and ${handed}.`);
     },
     "cmt.forgetKey": async () => {
       await keys.forget();
-      await connection.tellKey("");
+      if (connection.health.state === "ready") await connection.tellKey("");
       const other = connection.health.key ? " Another one is in force: see cmt: Doctor." : "";
       void vscode.window.showInformationMessage(`The key was forgotten.${other}`);
     },

@@ -8,6 +8,8 @@ import { newNonce, page } from "./page";
 /** The view in the secondary side bar, and the one in the activity bar where there is no such bar. */
 export const VIEWS = ["cmt.chat", "cmt.chatPrimary"] as const;
 const EDITOR = "cmt.chatEditor";
+const OPEN_LIMIT_MS = 20_000;
+const LATE = "The chat did not come up: open it from the side bar, or reload the window.";
 
 /** One live document that shows a session. */
 export class Panel {
@@ -38,18 +40,15 @@ export type OnMessage = (panel: Panel, message: FromPanel) => void;
 export class Panels implements vscode.Disposable, vscode.WebviewViewProvider, vscode.WebviewPanelSerializer<PanelState> {
   readonly #open = new Set<Panel>();
   readonly #disposables: vscode.Disposable[] = [];
-  readonly #changed = new vscode.EventEmitter<void>();
-  /** A panel came, went, was shown or hidden. */
-  readonly onChanged = this.#changed.event;
   #numbers = 0;
-  #waiting: { done: (panel: Panel) => void }[] = [];
+  readonly #waiting = new Set<(panel: Panel) => void>();
 
   constructor(
     readonly root: vscode.Uri,
     readonly onMessage: OnMessage,
   ) {
     for (const view of VIEWS) this.#disposables.push(vscode.window.registerWebviewViewProvider(view, this));
-    this.#disposables.push(vscode.window.registerWebviewPanelSerializer(EDITOR, this), this.#changed);
+    this.#disposables.push(vscode.window.registerWebviewPanelSerializer(EDITOR, this));
   }
 
   get all(): readonly Panel[] {
@@ -84,16 +83,30 @@ export class Panels implements vscode.Disposable, vscode.WebviewViewProvider, vs
       panel.reveal();
       return panel;
     }
-    const arrives = new Promise<Panel>((done) => this.#waiting.push({ done }));
+    const arrives = this.#next();
     await vscode.commands.executeCommand(`${this.#view()}.focus`);
     return arrives;
+  }
+
+  /** The panel that listens next. */
+  #next(): Promise<Panel> {
+    return new Promise((done, fail) => {
+      const settle = (act: () => void) => {
+        clearTimeout(timer);
+        this.#waiting.delete(hear);
+        act();
+      };
+      const hear = (panel: Panel) => settle(() => done(panel));
+      const timer = setTimeout(() => settle(() => fail(new Error(LATE))), OPEN_LIMIT_MS);
+      this.#waiting.add(hear);
+    });
   }
 
   /** The document said that it listens. */
   ready(panel: Panel): void {
     panel.life += 1;
     panel.listens = true;
-    for (const { done } of this.#waiting.splice(0)) done(panel);
+    for (const hear of [...this.#waiting]) hear(panel);
   }
 
   dispose(): void {
@@ -122,20 +135,17 @@ export class Panels implements vscode.Disposable, vscode.WebviewViewProvider, vs
       style: this.#asset(webview, "view.css"),
       nonce: newNonce(),
     });
-    this.#changed.fire();
     return panel;
   }
 
   /** A hidden document is gone, and what is sent to it is lost: it says `ready` when it is made again. */
   #visibility(panel: Panel): void {
     if (!panel.isVisible()) panel.listens = false;
-    this.#changed.fire();
   }
 
   #remove(panel: Panel): void {
     panel.listens = false;
     this.#open.delete(panel);
-    this.#changed.fire();
   }
 
   #asset(webview: vscode.Webview, name: string): string {

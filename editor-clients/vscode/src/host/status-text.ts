@@ -13,7 +13,13 @@ export interface StatusWords {
 export function statusText(health: ServerHealth, status: Status | null, now: number): StatusWords {
   if (health.state === "starting") return { text: "$(loading~spin) Claude", spoken: "Claude: the server starts" };
   if (health.state !== "ready") {
-    return { text: "$(error) Claude", spoken: `Claude: ${health.message}`, alarm: "error" };
+    // A server that was never there is a step to take, one that broke is a fault.
+    const missing = health.state === "missing";
+    return {
+      text: missing ? "$(warning) Claude: no server" : "$(error) Claude",
+      spoken: `Claude: ${health.message}`,
+      alarm: missing ? "warning" : "error",
+    };
   }
   if (health.key === false) return { text: "$(key) Claude: no key", spoken: "Claude: no API key is set", alarm: "warning" };
   if (!status) return { text: "$(comment-discussion) Claude", spoken: "Claude is ready" };

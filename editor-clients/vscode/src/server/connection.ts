@@ -1,5 +1,6 @@
 // The one connection of this window to its server: started, watched, started again, and asked.
 
+import { homedir } from "node:os";
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -16,6 +17,7 @@ import { judge } from "./contract";
 import { errorBody, Refusal, serverStopped } from "./errors";
 import { type Trouble, unwell, well } from "./health";
 import { Restarts } from "./restarts";
+import { tracedTo } from "./trace";
 
 /** What the connection needs of its surroundings. */
 export interface Surroundings {
@@ -173,7 +175,11 @@ export class Connection implements vscode.Disposable {
     }
     this.#restarts.started(Date.now());
     const key = await this.#around.key();
-    if (key) await client.sendRequest("cmt/auth/set", { apiKey: key }).catch((error) => this.#note("the key was refused", error));
+    if (key) {
+      const told = within(START_LIMIT_MS, client.sendRequest("cmt/auth/set", { apiKey: key }));
+      await told.catch((error) => this.#note("the key was not taken", error));
+    }
+    if (this.#client !== client) return;
     this.#tell(well("ready", verdict.advertised.serverVersion));
     this.refreshKey().catch((error) => this.#note("the key's source is not known", error));
   }
@@ -184,6 +190,7 @@ export class Connection implements vscode.Disposable {
       textSynchronization: { delayOpenNotifications: true },
       initializationOptions: () => ({ cmt: this.#around.options() }),
       outputChannel: this.#around.log,
+      traceOutputChannel: tracedTo(this.#around.log),
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationFailedHandler: () => false,
       errorHandler: {
@@ -195,7 +202,7 @@ export class Connection implements vscode.Disposable {
       },
       markdown: { isTrusted: false, supportHtml: false },
     };
-    const client = new LanguageClient("cmt", "cmt-lsp", { command: path, options: { cwd: undefined } }, options);
+    const client = new LanguageClient("cmt", "cmt-lsp", { command: path, options: { cwd: homedir() } }, options);
     client.registerFeature(OWN_WAYS);
     this.#listen(client);
     return client;

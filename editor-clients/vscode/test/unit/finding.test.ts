@@ -9,6 +9,7 @@ import { packageSpec } from "../../src/server/package-spec";
 import { judgePython, pythons } from "../../src/server/pythons";
 import { Restarts } from "../../src/server/restarts";
 import { stateFolder } from "../../src/server/state-folder";
+import { tracedTo, withoutKey } from "../../src/server/trace";
 
 const places: Places = {
   setting: "",
@@ -131,4 +132,16 @@ test("the server's folder is found by the server's own rule", () => {
   assert.equal(stateFolder({ CMT_STATE_DIR: "/s", XDG_STATE_HOME: "/x" }, "linux", "/h"), "/s");
   assert.equal(stateFolder({ XDG_STATE_HOME: "/x" }, "linux", "/h"), "/x/cmt-lsp");
   assert.equal(stateFolder({}, "linux", "/h"), "/h/.local/state/cmt-lsp");
+});
+
+test("a trace of every message does not hold the key", () => {
+  const key = 'sk-ant-"quoted\\';
+  const traced: string[] = [];
+  const log = Object.freeze({ trace: (text: string) => traced.push(text), info: (text: string) => traced.push(text) });
+  const channel = tracedTo(log as unknown as Parameters<typeof tracedTo>[0]);
+  for (const indent of [undefined, 4]) channel.trace(`Params: ${JSON.stringify({ apiKey: key, other: "kept" }, null, indent)}`);
+  channel.info("told");
+  assert.equal(traced.length, 3);
+  for (const text of traced.slice(0, 2)) assert.ok(!text.includes("sk-ant") && !text.includes("quoted") && text.includes("kept"), text);
+  assert.equal(withoutKey("nothing"), "nothing");
 });

@@ -86,9 +86,10 @@ test("the status bar says cost of session and today, context and the cache's tim
 });
 
 test("what is wrong is said first, and with a colour", () => {
-  const broken = statusText(unwell({ kind: "no_server" }), status, NOW);
-  assert.equal(broken.alarm, "error");
-  assert.match(broken.spoken, /not found/);
+  const missing = statusText(unwell({ kind: "no_server" }), status, NOW);
+  assert.equal(missing.alarm, "warning");
+  assert.match(missing.spoken, /not found/);
+  assert.equal(statusText(unwell({ kind: "crashed", detail: "/x", times: 5 }), status, NOW).alarm, "error");
   assert.equal(statusText(well("ready", "0.1.0", false), status, NOW).alarm, "warning");
   const spent = { ...status, budgets: [{ state: "exceeded" }] } as unknown as Status;
   assert.equal(statusText(well("ready", "0.1.0", true), spent, NOW).alarm, "error");
