@@ -48,8 +48,11 @@ export class Actions {
     const session = panel.sessions[panel.current];
     const able = panel.connected && panel.health.state === "ready";
     if (able && session?.wanted && session.pending === undefined && !session.error) void this.load(session.id);
-    if (able && panel.models.length === 0 && before.health.state !== "ready") void this.loadModels();
-    if (able && before.health.state !== "ready") this.inspectAll();
+    if (able && !(before.connected && before.health.state === "ready")) {
+      this.inspectAll();
+      void this.loadModels();
+      if (panel.tabs.some((tab) => tab !== NEW && tab !== panel.current)) void this.loadNames();
+    }
     for (const id of Object.keys(panel.held)) this.releaseHeld(panel, before, id);
   }
 
@@ -75,6 +78,15 @@ export class Actions {
     } catch (error) {
       this.store.act({ type: "gotNot", sessionId, asked, error: bodyOf(error) });
     }
+  }
+
+  /** What the tabs are called whose sessions are not fetched before somebody looks at them. */
+  private async loadNames(): Promise<void> {
+    await this.noting(async () => {
+      const { sessions } = await this.host.call("cmt/session/list", { scope: "all" });
+      const tabs = new Set(this.panel.tabs);
+      this.store.act(...sessions.filter(({ id }) => tabs.has(id)).map((session) => ({ type: "renamed" as const, session })));
+    });
   }
 
   /** Fetch the turns before those that are here. */

@@ -13,6 +13,7 @@ export function Header() {
   const go = (to: Page): void => actions.store.act({ type: "page", page: page === to ? "chat" : to });
   return (
     <header>
+      <h1 class="hidden">Claude</h1>
       <div class="top">
         <Tabs />
         <div class="tools" role="toolbar" aria-label="Sessions">

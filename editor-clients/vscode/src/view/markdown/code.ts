@@ -1,4 +1,4 @@
-// A block of code: its language, what can be done with it, and colours once it is in sight and there is time.
+// A block of code: its language, what can be done with it, and colours once there is time.
 
 import { highlighted, languageName } from "./languages";
 import { sanitised } from "./render";
@@ -16,20 +16,8 @@ const BUTTONS: Record<CodeAct, { title: string; icon: IconName }> = {
   wrap: { title: "Wrap long lines", icon: "wrap" },
 };
 
-const nearby = new IntersectionObserver(
-  (entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      nearby.unobserve(entry.target);
-      whenIdle(() => colour(entry.target as HTMLElement));
-    }
-  },
-  { rootMargin: "600px" },
-);
-
-function whenIdle(work: () => void): void {
-  requestIdleCallback(work, { timeout: 1000 });
-}
+/** Milliseconds after which colours come even where there is no idle time. */
+const LATEST = 1000;
 
 /** The language that a `pre > code` of the parser names, in a form that is safe to show. */
 function languageOf(code: Element): string {
@@ -45,7 +33,7 @@ export function furnish(root: ParentNode): void {
     pre.replaceWith(figure);
     figure.append(pre);
     pre.tabIndex = 0;
-    nearby.observe(figure);
+    requestIdleCallback(() => colour(figure), { timeout: LATEST });
   }
 }
 

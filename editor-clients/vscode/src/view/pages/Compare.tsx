@@ -108,8 +108,8 @@ function Column({ model, comparison, column }: { model: string; comparison: Comp
         <UsageLine usage={column.usage} cost={column.cost} cache={column.cache} timing={column.result?.timing} model={name} />
       )}
       {usable && (
-        <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void actions.pickAnswer(model)}>
-          Go on with this
+        <button type="button" class="primary" onClick={() => void actions.pickAnswer(model)}>
+          Go on with {name}
         </button>
       )}
     </section>

@@ -86,22 +86,32 @@ async function openIn(browser: Browser, file: (name: string) => string, look: Lo
   await page.addInitScript(file("fake.js"));
   await page.addInitScript(file("inspect.js"));
   if (look.scene) await page.addInitScript(typeof look.scene === "string" ? { content: look.scene } : look.scene);
-  const { kind, colours } = THEMES[theme]!;
-  await page.addInitScript(
-    ({ kind, colours }: { kind: string; colours: Record<string, string> }) => {
-      new MutationObserver((_, observer) => {
-        if (!document.documentElement) return;
-        observer.disconnect();
-        for (const [name, value] of Object.entries(colours)) document.documentElement.style.setProperty(`--vscode-${name}`, value);
-      }).observe(document, { childList: true });
-      document.addEventListener("DOMContentLoaded", () => {
-        document.body.className = kind;
-        document.body.style.background = "var(--vscode-sideBar-background)";
-      });
-    },
-    { kind, colours },
-  );
+  await page.addInitScript(wear, THEMES[theme]!);
   await page.goto(`${ORIGIN}/`);
   await page.waitForSelector("header");
   return { page, requests, problems, close: () => context.close() };
+}
+
+/** Put on a theme as VS Code does: colours at the root, its kind at the body. Runs in the page. */
+export function wear({ kind, colours }: { kind: string; colours: Record<string, string> }): void {
+  const paint = (): void => {
+    const { style } = document.documentElement;
+    for (const name of [...style]) if (name.startsWith("--vscode-")) style.removeProperty(name);
+    for (const [name, value] of Object.entries(colours)) style.setProperty(`--vscode-${name}`, value);
+  };
+  const dress = (): void => {
+    document.body.className = kind;
+    document.body.style.background = "var(--vscode-sideBar-background)";
+  };
+  if (document.body) {
+    paint();
+    dress();
+    return;
+  }
+  new MutationObserver((_, observer) => {
+    if (!document.documentElement) return;
+    observer.disconnect();
+    paint();
+  }).observe(document, { childList: true });
+  document.addEventListener("DOMContentLoaded", dress);
 }
