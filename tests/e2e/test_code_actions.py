@@ -701,7 +701,7 @@ def test_progress_tells_tokens_time_and_price(bench: Bench) -> None:
     bench.acting.choose(bench.document(), ONE, "explain")
     bench.acting.told_last()
     values = bench.acting.editor.values(bench.acting.tokens[-1])
-    assert values[0]["title"] == "Claude: explain lines 4-5"
+    assert (values[0]["title"], values[0]["percentage"]) == ("Claude: explain lines 4-5", 0)
     reports = [value for value in values if value["kind"] == "report"]
     assert any("tok" in value["message"] and " s, $" in value["message"] for value in reports)
     percentages = [value["percentage"] for value in reports]

@@ -36,9 +36,10 @@ class WorkDone:
         self._callback: Callable[[], object] | None = None
         self._ended = False
 
-    def begin(self, title: str) -> None:
-        """Show it."""
-        self._send({"kind": "begin", "title": title, "cancellable": self._cancellable})
+    def begin(self, title: str, percentage: int | None = None) -> None:
+        """Show it; an editor may leave out the percentages of a progress that begins without one."""
+        value: dict[str, Any] = {"kind": "begin", "title": title, "cancellable": self._cancellable}
+        self._send(value if percentage is None else value | {"percentage": percentage})
 
     def report(self, message: str, percentage: int | None = None) -> None:
         """Replace the line of text; dropped while the editor does not read."""
@@ -119,7 +120,9 @@ class Peer:
         async with asyncio.timeout(timeout):
             return await asyncio.wrap_future(self._outbox.ask(method, params))
 
-    async def create_progress(self, title: str, *, cancellable: bool) -> WorkDone | None:
+    async def create_progress(
+        self, title: str, *, cancellable: bool, percentage: int | None = None
+    ) -> WorkDone | None:
         """A progress of our own; None where the editor shows none or does not accept it."""
         window = self.capabilities.window
         if window is None or not window.work_done_progress:
@@ -134,13 +137,15 @@ class Peer:
         except asyncio.CancelledError:
             self.forget_progress(work.token)
             raise
-        work.begin(title)
+        work.begin(title, percentage)
         return work
 
-    def adopt_progress(self, token: Token, title: str, *, cancellable: bool) -> WorkDone:
+    def adopt_progress(
+        self, token: Token, title: str, *, cancellable: bool, percentage: int | None = None
+    ) -> WorkDone:
         """A progress on the work-done token that came with a request; it must end before the answer."""
         work = self._register(token, cancellable=cancellable)
-        work.begin(title)
+        work.begin(title, percentage)
         return work
 
     def cancel_progress(self, token: Token) -> None:

@@ -37,7 +37,8 @@ class ProgressLine:
         """Open it, or ask whether it may be opened."""
         caller = self._caller
         if caller.work_done_token is not None:
-            self._show(caller.peer.adopt_progress(caller.work_done_token, self._title, cancellable=True))
+            token = caller.work_done_token
+            self._show(caller.peer.adopt_progress(token, self._title, cancellable=True, percentage=0))
         elif caller.partial_result_token is None:
             self._asking = asyncio.get_running_loop().create_task(self._offer())
 
@@ -59,7 +60,7 @@ class ProgressLine:
             self._progress.close(line)
 
     async def _offer(self) -> None:
-        work = await self._caller.peer.create_progress(self._title, cancellable=True)
+        work = await self._caller.peer.create_progress(self._title, cancellable=True, percentage=0)
         if work is not None:
             self._show(work)
 
