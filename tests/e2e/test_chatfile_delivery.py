@@ -301,7 +301,26 @@ def test_words_with_the_command_are_sent_to_the_open_transcript(reader: Reader) 
     assert reader.editor.turns(session)[-1]["prompt"] == "from the command line"
 
 
-def test_without_a_transcript_the_commands_say_how_to_open_one(reader: Reader) -> None:
+def test_a_transcript_that_the_editor_does_not_tell_of_is_sent_as_it_was_saved(reader: Reader) -> None:
+    """Where Markdown is none of the editor's business with us: by its command alone, and the answer is a new file."""
+    session = reader.session("One.")
+    path = reader.transcript(session)
+    with path.open("a") as file:
+        file.write("Saved?")
+    reader.sim.reply_with("Two.")
+    reader.acting.command("cmt.send")
+    answered = reader.shown()
+    assert answered != path
+    assert re.search(r"## You\n\nSaved\?\n\n## Claude .*\n\nTwo\.\n", answered.read_text())
+    for other in (reader.world / "x.md", path.with_name("missing.md"), path.with_name("..")):
+        reader.acting.command("cmt.send", {"uri": other.as_uri()})
+        reader.told("no transcript")
+
+
+def test_without_a_transcript_the_commands_say_how_to_open_one(
+    make_editor: MakeEditor, sim: Simulator, world: Path
+) -> None:
+    reader = another(make_editor, sim, world)
     for name in ("cmt.send", "cmt.again", "cmt.apply", "cmt.fork"):
         reader.acting.command(name)
         reader.told("cmt.transcript")

@@ -27,6 +27,8 @@ FOLDER = "transcripts"
 KEPT_DAYS = 30
 _SLUG = 40
 _TRIES = 1000
+_LONGEST = 20_000_000
+"""Characters of a file that are read."""
 
 
 class TranscriptFolder:
@@ -57,6 +59,15 @@ class TranscriptFolder:
                 file.write(text)
             return path
         raise OSError(0, f"{_TRIES} transcripts of this session were made in one minute")
+
+    def read(self, path: Path) -> str | None:
+        """A transcript as it was last saved; None where that cannot be read, and for a link."""
+        try:
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+            with os.fdopen(handle, encoding="utf-8", newline="") as file:
+                return file.read(_LONGEST)
+        except (OSError, ValueError):
+            return None
 
     def remove_session(self, session_id: str) -> None:
         """Remove every file of a session, and what editors put beside it under its name."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SEND = Prompt("send", "")
 AGAIN = Prompt("ask again", "")
+EMPTY = "Nothing is written below the last heading; write your question there, and save the file if nothing else helps."
 NO_TRANSCRIPT = "There is no transcript here; open one with cmt.transcript."
 
 
@@ -65,21 +66,21 @@ class ChatFileCommands:
 
     async def _send(self, caller: Caller, wish: Asked) -> None:
         """Ask what the command says, else what is written at the end of the transcript."""
-        uri, page = self._page(wish)
+        uri, page = await self._page(wish)
         text = wish.words or page.prompt
         if not text:
-            raise BadParamsError("Nothing is written below the last heading; write your question there.")
+            raise BadParamsError(EMPTY)
         request = TurnRequest(text=text, model=wish.model)
         self._start(caller, self._work(SEND, request, uri, page))
 
     async def _again(self, caller: Caller, wish: Asked) -> None:
         """Ask the last question of the session again; the answer goes below the one that it replaces."""
-        uri, page = self._page(wish)
+        uri, page = await self._page(wish)
         self._start(caller, self._work(AGAIN, TurnRequest(text=""), uri, page))
 
     async def _apply(self, caller: Caller, wish: Asked) -> None:
         """Put a block of code in the place that its turn was asked about."""
-        _, page = self._page(wish)
+        _, page = await self._page(wish)
         line = 0 if wish.range is None else wish.range.start.line
         pointed = block_at(page, line)
         if pointed is None:
@@ -90,7 +91,7 @@ class ChatFileCommands:
 
     async def _fork(self, caller: Caller, wish: Asked) -> None:
         """A new session with the history up to a turn, and its transcript."""
-        _, page = self._page(wish)
+        _, page = await self._page(wish)
         info = await self._home.window.manager.sessions.fork(page.session_id, wish.id)
         await self._home.chat_files.open(info.id)
 
@@ -104,9 +105,10 @@ class ChatFileCommands:
         found = await window.manager.sessions.list("workspace", workspace=window.workspace)
         return window.current or next((info.id for info in found), None)
 
-    def _page(self, wish: Asked) -> tuple[str, Page]:
-        """The transcript that is named, else the last one that was opened."""
-        found = self._home.chat_files.meant(wish.uri)
+    async def _page(self, wish: Asked) -> tuple[str, Page]:
+        """The transcript that is named, else the last one that was opened, else the last one that was written."""
+        files = self._home.chat_files
+        found = files.meant(wish.uri) or await files.saved(wish.uri)
         if found is None:
             raise BadParamsError(NO_TRANSCRIPT)
         return found

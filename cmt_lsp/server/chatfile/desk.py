@@ -88,6 +88,8 @@ class ChatFiles:
         self._screen = Screen(peer)
         self._folders = (folder.path, Path(os.path.realpath(folder.path)))
         self._pages: dict[str, tuple[str, Page | None]] = {}
+        self._newest: str | None = None
+        """The last file that was written."""
         self._told: dict[str, _Told] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -116,6 +118,16 @@ class ChatFiles:
         """The open transcript of a URI; without one the last that was opened, first of those with a question to send."""
         opened = [(found.uri, page) for found, page in self._opened() if uri in (None, found.uri)]
         return max(opened, key=lambda one: bool(one[1].prompt), default=None) if opened else None
+
+    async def saved(self, uri: str | None) -> tuple[str, Page] | None:
+        """A transcript that this editor opens without telling, as it was saved; without a URI the last one written here."""
+        wanted = self._newest if uri is None else uri if self.holds(uri) else None
+        path = None if wanted is None else fs_path(wanted)
+        if wanted is None or path is None or self._home.documents.opened(wanted) is not None:
+            return None
+        text = await asyncio.to_thread(self._folder.read, Path(path))
+        page = None if text is None else read_page(text)
+        return None if page is None else (wanted, page)
 
     def actions(self, uri: str, chosen: types.Range) -> list[Offer]:
         """What the menu offers in a transcript."""
@@ -156,7 +168,7 @@ class ChatFiles:
     async def begin(self, session_id: str, name: str, prompt: str) -> None:
         """A transcript of a session in which nothing was asked yet, with the beginning of a question, to write on."""
         text = f"{document(session_id, name, ())}{shown(prompt)}\n"
-        path = await asyncio.to_thread(self._folder.write, session_id, name, text, self._clock())
+        path = await self._new_file(session_id, name, text)
         await self._screen.show(path.as_uri(), len(text.split("\n")) - 1)
 
     async def put(self, page: Page, pointed: Pointed) -> str | None:
@@ -191,8 +203,12 @@ class ChatFiles:
         return record.name, [*before, replace(turn, question=turn.question or same.question)]
 
     async def _write(self, session_id: str, name: str, turns: Sequence[ChatTurn]) -> Path:
-        title, text = file_title(name, turns), document(session_id, name, turns)
-        return await asyncio.to_thread(self._folder.write, session_id, title, text, self._clock())
+        return await self._new_file(session_id, file_title(name, turns), document(session_id, name, turns))
+
+    async def _new_file(self, session_id: str, title: str, text: str) -> Path:
+        path = await asyncio.to_thread(self._folder.write, session_id, title, text, self._clock())
+        self._newest = path.as_uri()
+        return path
 
     def _kept(self, record: TurnRecord) -> ChatTurn:
         """A turn of the store, with what this window knows of it besides."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EDIT_SECONDS = 60.0
-"""For an editor that asks its person before it applies an edit."""
+EDIT_SECONDS = 20.0
+"""For an editor that asks its person before it applies an edit; then the answer is to be seen elsewhere."""
 SHOW_SECONDS = 5.0
 """For an editor to show a file; one of them never answers."""
 ECHO_SECONDS = 2.0
