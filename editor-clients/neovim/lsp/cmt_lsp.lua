@@ -12,7 +12,7 @@ local config = {
   end,
   -- One process for the editor, whatever is open: sessions and budgets are those of the window.
   reuse_client = function(client, wanted)
-    return client.name == wanted.name
+    return client.name == wanted.name and not client:is_stopped()
   end,
   capabilities = { experimental = { cmt = { status = true, turn = true } } },
   -- So that a server which vim.lsp.enable started serves the chat as well.

@@ -55,7 +55,9 @@ function M.get()
   if client and not client:is_stopped() then
     return client
   end
-  return vim.lsp.get_clients({ name = NAME })[1]
+  return vim.iter(vim.lsp.get_clients({ name = NAME })):find(function(other)
+    return not other:is_stopped() -- one that has ended is listed until its buffers were told
+  end)
 end
 
 ---@param method string

@@ -27,7 +27,7 @@ end
 
 ---@param key string
 local function type_as_it_is(key)
-  vim.api.nvim_feedkeys(vim.keycode(key), "n", false)
+  vim.api.nvim_feedkeys(vim.keycode(key), "in", false) -- before what was typed after it
 end
 
 --- Earlier questions by the keys that move the cursor, at the edge of the prompt; elsewhere they move it.

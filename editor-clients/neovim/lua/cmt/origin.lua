@@ -26,12 +26,33 @@ function M.of(buf, item, span)
   return { buf = buf, kind = span.kind, text = item.text or "", title = selection.title(item), mark = mark }
 end
 
+---@param buf integer
+---@param row integer
+---@return integer bytes
+local function width(buf, row)
+  return #(vim.api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or "")
+end
+
+--- A position as the buffer has it: a mark may stand behind the last line once lines have gone.
+---@param buf integer
+---@param at [integer, integer]
+---@return [integer, integer]
+local function within(buf, at)
+  local last = vim.api.nvim_buf_line_count(buf) - 1
+  if at[1] > last then
+    return { last, width(buf, last) }
+  end
+  return { at[1], math.min(at[2], width(buf, at[1])) }
+end
+
 ---@param origin cmt.Origin
 ---@return [integer, integer] from
 ---@return [integer, integer] to exclusive
 local function tracked(origin)
   local at = vim.api.nvim_buf_get_extmark_by_id(origin.buf, SPACE, origin.mark, { details = true })
-  return { at[1], at[2] }, { at[3].end_row, at[3].end_col }
+  local from, to = within(origin.buf, { at[1], at[2] }), within(origin.buf, { at[3].end_row, at[3].end_col })
+  local forward = from[1] < to[1] or (from[1] == to[1] and from[2] <= to[2])
+  return from, forward and to or from
 end
 
 --- The lines that hold a text now, the nearest to a row.
@@ -52,13 +73,6 @@ local function search(buf, text, near)
     end
   end
   return best, best and best + #wanted - 1
-end
-
----@param buf integer
----@param row integer
----@return integer bytes
-local function width(buf, row)
-  return #(vim.api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or "")
 end
 
 --- Where it stands now: followed through edits, else looked for, as after a formatter or `:edit!` wrote the whole

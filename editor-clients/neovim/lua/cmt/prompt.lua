@@ -123,8 +123,8 @@ end
 ---@package
 function Prompt:show_labels()
   local last = vim.api.nvim_buf_line_count(self.buf) - 1
-  local lines = {}
-  for _, label in ipairs(vim.list_extend(vim.list_slice(self.labels), mention.labels(self:text()))) do
+  local lines, named = {}, table.concat(mention.labels(self:text()), ", ")
+  for _, label in ipairs(vim.list_extend(vim.list_slice(self.labels), { named ~= "" and named or nil })) do
     lines[#lines + 1] = { { "+ " .. label, "CmtAttachment" } }
   end
   if #lines == 0 then
