@@ -19,7 +19,7 @@ def paths_in(page: Path) -> set[str]:
     """Everything that looks like a path of this repository: in backticks, or the target of a link."""
     text = page.read_text(encoding="utf-8")
     quoted = re.findall(r"`((?:cmt_lsp|tests|docs|editor-clients|\.ci)/[\w./-]*)`", text)
-    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    linked = re.findall(r"\]\((?!https?:|file:|#)([^)#]+)", text)
     return {*quoted, *((page.parent / link).resolve().relative_to(ROOT).as_posix() for link in linked)}
 
 
