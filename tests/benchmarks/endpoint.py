@@ -16,7 +16,7 @@ from cmt_lsp.simulator.prompt import Prompt
 
 PIECE = "abcdefg "
 """One delta of an answer; about what a model sends at once."""
-_QUESTION = re.compile(r"answer in (\d+) pieces, one every ([\d.]+) s")
+_QUESTION = re.compile(r"answer in (\d+) pieces, one every ([\d.]+) s(?:, called (\w+))?")
 
 
 def question(pieces: int, every: float = 0.0) -> str:
@@ -24,13 +24,26 @@ def question(pieces: int, every: float = 0.0) -> str:
     return f"answer in {pieces} pieces, one every {every} s"
 
 
+def lines(pieces: int, every: float, name: str) -> str:
+    """What to ask for an answer of code whose fence stays open; each line is a delta, has a number and bears the name."""
+    return f"{question(pieces, every)}, called {name}"
+
+
+def line(name: str, number: int) -> str:
+    """What a line of such an answer begins with, and no other one."""
+    return f"local {name}_{number} ="
+
+
 class ToldEndpoint(Simulator):
     """Answers as the newest question tells it."""
 
     def take_answer(self, body: Mapping[str, Any], prompt: Prompt) -> Answer:
         """The answer in pieces; `end_turn` keeps the request's own limit out of it."""
-        pieces, every = _QUESTION.findall(str(body["messages"][-1]["content"]))[-1]
-        return Answer(chunks=(PIECE,) * int(pieces), chunk_delay=float(every), stop_reason="end_turn")
+        pieces, every, name = _QUESTION.findall(str(body["messages"][-1]["content"]))[-1]
+        chunks: tuple[str, ...] = (PIECE,) * int(pieces)
+        if name:
+            chunks = ("```lua\n", *(f"{line(name, n)} [[ {PIECE}\n" for n in range(int(pieces))))
+        return Answer(chunks=chunks, chunk_delay=float(every), stop_reason="end_turn")
 
 
 async def serve() -> None:

@@ -14,6 +14,7 @@ from . import (
     ledger_size,
     many_streams,
     memory,
+    neovim_chat,
     pictures,
     round_trip,
     start,
@@ -50,6 +51,7 @@ SUITE = (
     _benchmark("memory", "Memory", memory),
     _benchmark("trip", "Round trip", round_trip),
     _benchmark("pictures", "Pictures", pictures),
+    _benchmark("neovim", "Neovim", neovim_chat),
     _benchmark("ledger", "Ledger", ledger_size),
     _benchmark("cache", "Cost of input with the prompt cache", cache_cost),
 )

@@ -25,6 +25,8 @@ class Screen:
         self.flushes: list[float] = []
         """When each update of the screen was complete, by time.monotonic()."""
         self.closed = False
+        self.watch: Callable[[str], object] | None = None
+        """Told of each complete update, in the reader's thread."""
 
     @staticmethod
     def _blank(columns: int, rows: int) -> list[list[str]]:
@@ -111,4 +113,6 @@ class Screen:
         with self._changed:
             self._text = "\n".join("".join(line).rstrip() for line in self._cells)
             self.flushes.append(time.monotonic())
+            if self.watch:
+                self.watch(self._text)
             self._changed.notify_all()
