@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import { registerCommands } from "./host/commands";
 import { KeyStore } from "./host/key-store";
+import { LastEditor } from "./host/last-editor";
 import { hasSecondarySideBar, Panels } from "./host/panels";
 import { ProblemFixes } from "./host/problem-fixes";
 import { Proposals } from "./host/proposals";
@@ -33,15 +34,17 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   });
   const version: string = context.extension.packageJSON.version;
   const reports = new Reports();
-  const proposals = new Proposals();
+  const editors = new LastEditor();
+  const proposals = new Proposals(editors);
   const selections = new LiveSelections((selection) => panels.broadcast({ type: "selection", selection }));
   const panels: Panels = new Panels(context.extensionUri, (panel, message) => relay.onMessage(panel, message));
   const sights = { config: settings.panelConfig, selection: () => selections.current };
-  const relay: Relay = new Relay(connection, panels, makeVerbs(() => panels, proposals), sights);
+  const relay: Relay = new Relay(connection, panels, makeVerbs(() => panels, proposals, editors), sights);
 
   context.subscriptions.push(
     log,
     connection,
+    editors,
     proposals,
     selections,
     panels,

@@ -5,6 +5,7 @@ import * as vscode from "vscode";
 import { Refusal, refused } from "../server/errors";
 import type { ContextItem, SelectionItem } from "../wire";
 import { fitted, locate, moved, type Stretch, withEnds } from "./fitting";
+import type { LastEditor } from "./last-editor";
 import { asRange } from "./positions";
 
 const SCHEME = "cmt-proposal";
@@ -33,7 +34,7 @@ export class Proposals implements vscode.Disposable, vscode.TextDocumentContentP
   #numbers = 0;
   readonly onDidChange = this.#changed.event;
 
-  constructor() {
+  constructor(readonly editors: LastEditor) {
     this.#disposables = [
       this.#changed,
       vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
@@ -50,7 +51,7 @@ export class Proposals implements vscode.Disposable, vscode.TextDocumentContentP
 
   /** Show `text` in place of what `origin` names, else of the selection. */
   async propose(text: string, origin: ContextItem | undefined): Promise<{ shown: boolean }> {
-    const { document, stretch } = await place(origin);
+    const { document, stretch } = await place(origin, this.editors.current);
     const old = document.getText().slice(stretch.start, stretch.end);
     const from = document.positionAt(stretch.start);
     const before = document.lineAt(from.line).text.slice(0, from.character);
@@ -167,29 +168,28 @@ function opened(uri: vscode.Uri): vscode.TextDocument | undefined {
   return vscode.workspace.textDocuments.find((document) => document.uri.toString() === uri.toString());
 }
 
-async function place(origin: ContextItem | undefined): Promise<Place> {
-  if (origin?.kind === "selection") return placeOfSelection(origin);
+async function place(origin: ContextItem | undefined, editor: vscode.TextEditor | undefined): Promise<Place> {
+  if (origin?.kind === "selection") return placeOfSelection(origin, editor);
   if (origin?.kind === "file") {
     const document = await documentOf(origin.uri);
     return { document, stretch: { start: 0, end: document.getText().length } };
   }
-  const selected = placeOfCursor();
+  const selected = placeOfCursor(editor);
   if (!selected) throw new Refusal(refused("Select the code that the answer is to replace."));
   return selected;
 }
 
-function placeOfCursor(): Place | null {
-  const editor = vscode.window.activeTextEditor ?? vscode.window.visibleTextEditors[0];
+function placeOfCursor(editor: vscode.TextEditor | undefined): Place | null {
   if (!editor || editor.selection.isEmpty) return null;
   return { document: editor.document, stretch: offsets(editor.document, editor.selection) };
 }
 
 /** Where the code that was asked about stands now; where it does no longer, what is selected is meant. */
-async function placeOfSelection(origin: SelectionItem): Promise<Place> {
+async function placeOfSelection(origin: SelectionItem, editor: vscode.TextEditor | undefined): Promise<Place> {
   const document = await documentOf(origin.uri);
   const found = stretchOf(origin, document);
   if (found) return { document, stretch: found };
-  const selected = placeOfCursor();
+  const selected = placeOfCursor(editor);
   if (selected) return selected;
   throw new Refusal(refused("The code was edited since it was asked about: select what the answer is to replace, and try again."));
 }

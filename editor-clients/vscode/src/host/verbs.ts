@@ -7,6 +7,7 @@ import { Refusal, refused } from "../server/errors";
 import type { ContextItem, Image } from "../wire";
 import { attachFiles } from "./attach";
 import { forCursor } from "./fitting";
+import type { LastEditor } from "./last-editor";
 import { judgeLink } from "./links";
 import type { Panels } from "./panels";
 import { asRange } from "./positions";
@@ -17,9 +18,9 @@ const PICTURES = { Pictures: ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif",
 /** Commands that a panel may run: the extension's own. */
 const OWN = "cmt.";
 
-export function makeVerbs(panels: () => Panels, proposals: Proposals): Verbs {
+export function makeVerbs(panels: () => Panels, proposals: Proposals, editors: LastEditor): Verbs {
   return {
-    insert: ({ text }) => insert(text),
+    insert: ({ text }) => insert(text, editors),
     replace: ({ text, origin }) => proposals.propose(text, origin),
     newFile: ({ text, language }) => newFile(text, language),
     copy: async ({ text }) => vscode.env.clipboard.writeText(text),
@@ -35,8 +36,8 @@ export function makeVerbs(panels: () => Panels, proposals: Proposals): Verbs {
 }
 
 /** Put text at every cursor, over what is selected there; into a new file where no editor can take it. */
-async function insert(text: string): Promise<{ where: "editor" | "newFile" }> {
-  const editor = lastEditor();
+async function insert(text: string, editors: LastEditor): Promise<{ where: "editor" | "newFile" }> {
+  const editor = await editors.shown();
   if (editor) {
     const { version } = editor.document;
     const taken = await editor.edit((edit) => {
@@ -127,9 +128,4 @@ async function run(command: string, args: unknown[]): Promise<void> {
 
 async function confirm(message: string, detail: string | undefined, yes: string): Promise<boolean> {
   return (await vscode.window.showWarningMessage(message, { modal: true, detail }, yes)) === yes;
-}
-
-/** The editor in which the person worked last; a panel that has the focus is not one. */
-function lastEditor(): vscode.TextEditor | undefined {
-  return vscode.window.activeTextEditor ?? vscode.window.visibleTextEditors.find((editor) => editor.document.uri.scheme !== "output");
 }
