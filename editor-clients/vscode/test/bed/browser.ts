@@ -38,7 +38,7 @@ export class Browser {
     this.#profile = profile;
     context.on("console", (message) => this.said.push(`${message.type()} ${message.location().url} ${message.text()}`));
     context.on("dialog", (dialog) => {
-      this.alerts.push(dialog.message());
+      if (dialog.type() !== "beforeunload") this.alerts.push(dialog.message());
       void dialog.accept();
     });
     context.on("request", (request) => {

@@ -88,12 +88,7 @@ export class CodeServer {
     return server;
   }
 
-  /** Write settings of the user, in place of those before; the workbench takes them up by itself. */
-  async settings(wanted: Record<string, unknown>): Promise<void> {
-    await writeSettings(join(this.root, "ud", "User"), { ...QUIET, ...wanted });
-  }
-
-  /** The same for settings of the machine. */
+  /** Write settings of the machine, in place of those before; the workbench takes them up by itself. */
   async machine(wanted: Record<string, unknown>): Promise<void> {
     await writeSettings(join(this.root, "ud", "Machine"), wanted);
   }
@@ -157,6 +152,8 @@ export function environment(root: string, added: Record<string, string | undefin
     HOME: root,
     TMPDIR: root,
     EXTENSIONS_GALLERY: "{}",
+    // Else the shell of the login is asked for its environment, and its PATH would be the one in force.
+    VSCODE_CLI: "1",
     CMT_STATE_DIR: join(root, "state"),
     ANTHROPIC_API_KEY: KEY,
     CMT_WATCH_FILE: join(root, "hosts.txt"),

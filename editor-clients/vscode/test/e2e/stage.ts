@@ -20,10 +20,12 @@ export class Stage {
   readonly browser: Browser;
   readonly simulator: Simulator;
   readonly workbench: Workbench;
+  readonly #machine: Record<string, unknown>;
   #fontSize = 13;
   #witness: LanguageClient | undefined;
 
-  private constructor(server: CodeServer, browser: Browser, simulator: Simulator) {
+  private constructor(server: CodeServer, browser: Browser, simulator: Simulator, machine: Record<string, unknown>) {
+    this.#machine = machine;
     this.server = server;
     this.browser = browser;
     this.simulator = simulator;
@@ -37,7 +39,7 @@ export class Stage {
       CodeServer.start({ ...options, env: { ANTHROPIC_BASE_URL: simulator.url, ...options.env } }),
       Browser.start(options),
     ]);
-    const stage = new Stage(server, browser, simulator);
+    const stage = new Stage(server, browser, simulator, options.machine ?? {});
     after(() => stage.#close());
     await browser.context.tracing.start({ screenshots: true });
     await stage.#keep("opening", () => stage.workbench.open(server.address()));
@@ -84,12 +86,12 @@ export class Stage {
     await page.keyboard.press("Control+V");
   }
 
-  /** Give the workbench settings of the user and wait until the open panel has seen them. */
+  /** Give the workbench settings beside those it began with, and wait until the open panel has seen them. */
   async settings(wanted: Record<string, unknown>): Promise<void> {
     const panel = await this.openPanel();
     // The size of the text is what the panel shows of them.
     this.#fontSize = this.#fontSize === 13 ? 14 : 13;
-    await this.server.settings({ ...wanted, "chat.fontSize": this.#fontSize });
+    await this.server.machine({ ...this.#machine, ...wanted, "chat.fontSize": this.#fontSize });
     const root = panel.frame.locator("html");
     await until("the settings are in force", async () => {
       const size = await root.evaluate((html) => html.style.getPropertyValue("--chat-size"));

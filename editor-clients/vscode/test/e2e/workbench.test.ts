@@ -3,20 +3,23 @@ import { describe } from "node:test";
 
 import { CMT_LSP } from "../bed/places.ts";
 import { chat } from "./chat.ts";
-import { code } from "./code.ts";
+import { code, FILES } from "./code.ts";
 import { faults } from "./faults.ts";
 import { hostile } from "./hostile.ts";
 import { images } from "./images.ts";
+import { looks, SOURCE } from "./looks.ts";
 import { money } from "./money.ts";
 import { png } from "./pictures.ts";
 import { Stage } from "./stage.ts";
 import { windows } from "./windows.ts";
 
+const CAMERA = '#!/bin/sh\nexec cat "$(dirname "$0")/screen.png"\n';
+
 const stage = await Stage.open({
   machine: { "cmt.server.path": CMT_LSP },
-  files: { "main.py": "print('hello')\n" },
+  files: { "main.py": "print('hello')\n", "session.py": SOURCE, ...FILES },
   // What takes a picture of a screen, where there is none.
-  programs: { maim: '#!/bin/sh\nexec cat "$(dirname "$0")/screen.png"\n', "screen.png": png(123, 77) },
+  programs: { maim: CAMERA, scrot: CAMERA, "screen.png": png(123, 77) },
   env: { DISPLAY: ":99", XDG_SESSION_TYPE: "x11", WAYLAND_DISPLAY: undefined },
 });
 
@@ -27,3 +30,4 @@ describe("money", () => money(stage));
 describe("faults", () => faults(stage));
 describe("hostile", () => hostile(stage));
 describe("windows", () => windows(stage));
+describe("looks", () => looks(stage));
