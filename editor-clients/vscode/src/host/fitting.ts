@@ -66,17 +66,26 @@ export type Stretch = { start: number; end: number } | null;
 export interface Edit {
   offset: number;
   removed: number;
-  added: number;
+  text: string;
 }
 
-/** Where a stretch is after an edit. */
-export function moved(stretch: Stretch, { offset, removed, added }: Edit): Stretch {
+/** Where a stretch is after an edit. What is typed right beside it on its lines belongs to it, as its reader sees it. */
+export function moved(stretch: Stretch, edit: Edit): Stretch {
   if (!stretch) return null;
-  if (offset + removed <= stretch.start) {
-    const by = added - removed;
+  if (isBefore(stretch.start, edit)) {
+    const by = edit.text.length - edit.removed;
     return { start: stretch.start + by, end: stretch.end + by };
   }
-  return offset >= stretch.end ? stretch : null;
+  return isAfter(stretch.end, edit) ? stretch : null;
+}
+
+function isBefore(start: number, { offset, removed, text }: Edit): boolean {
+  const end = offset + removed;
+  return end < start || (end === start && text.endsWith("\n"));
+}
+
+function isAfter(end: number, { offset, text }: Edit): boolean {
+  return offset > end || (offset === end && /^\r?\n/.test(text));
 }
 
 /** Where `old` stands: at `expected` if it is still there, else where it stands alone, else nowhere. */

@@ -117,8 +117,8 @@ export class Proposals implements vscode.Disposable, vscode.TextDocumentContentP
     for (const proposal of this.#open.values()) {
       if (proposal.target.toString() !== document.uri.toString()) continue;
       for (const change of contentChanges) {
-        const edit = { offset: change.rangeOffset, removed: change.rangeLength, added: change.text.length };
-        proposal.stretch = moved(proposal.stretch, edit);
+        const { rangeOffset: offset, rangeLength: removed, text } = change;
+        proposal.stretch = moved(proposal.stretch, { offset, removed, text });
       }
       this.#changed.fire(proposal.shownAs);
     }

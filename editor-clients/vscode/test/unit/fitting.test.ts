@@ -66,11 +66,20 @@ test("a stretch keeps its text through edits beside it, and is lost by an edit i
       const [offset, stop] = [c % whole.length, d % whole.length].sort((x, y) => x - y) as [number, number];
       fc.pre(start < end);
       const edited = whole.slice(0, offset) + added + whole.slice(stop);
-      const after = moved({ start, end }, { offset, removed: stop - offset, added: added.length });
-      const beside = stop <= start || offset >= end;
-      assert.equal(after !== null, beside);
+      const after = moved({ start, end }, { offset, removed: stop - offset, text: added });
+      if (stop < start || offset > end) assert.notEqual(after, null);
+      if (stop > start && offset < end) assert.equal(after, null);
       if (after) assert.equal(edited.slice(after.start, after.end), whole.slice(start, end));
     }),
   );
-  assert.equal(moved(null, { offset: 0, removed: 0, added: 1 }), null);
+  assert.equal(moved(null, { offset: 0, removed: 0, text: "x" }), null);
+});
+
+test("what is typed right beside a stretch belongs to it; a new line beside it does not", () => {
+  const typed = (offset: number, text: string) => moved({ start: 4, end: 9 }, { offset, removed: 0, text });
+  assert.equal(typed(9, "99"), null);
+  assert.equal(typed(4, "x"), null);
+  assert.deepEqual(typed(9, "\n99"), { start: 4, end: 9 });
+  assert.deepEqual(typed(9, "\r\n99"), { start: 4, end: 9 });
+  assert.deepEqual(typed(4, "x\n"), { start: 6, end: 11 });
 });
