@@ -7,11 +7,11 @@ export function AttachMenu() {
   const actions = useActions();
   const entries: [string, () => void][] = [
     ["Files…", () => void actions.pickFiles()],
-    ["Pictures…", () => void actions.pickPictures()],
-    ["Picture in the clipboard", () => void actions.clipboardPicture()],
-    ["Part of the screen", () => void actions.screenshot("region")],
-    ["A window", () => void actions.screenshot("window")],
-    ["The whole screen", () => void actions.screenshot("screen")],
+    ["Pictures…", () => void actions.pictures.pick()],
+    ["Picture in the clipboard", () => void actions.pictures.fromClipboard()],
+    ["Part of the screen", () => void actions.pictures.screenshot("region")],
+    ["A window", () => void actions.pictures.screenshot("window")],
+    ["The whole screen", () => void actions.pictures.screenshot("screen")],
   ];
   return (
     <Menu label="Attach" face={<Icon name="add" />}>

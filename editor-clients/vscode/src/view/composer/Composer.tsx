@@ -70,13 +70,13 @@ function TextBox() {
     if (event.key !== "Enter" || event.shiftKey || event.altKey) return;
     if (!sendOnEnter && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    void actions.send();
+    void actions.questions.send();
   };
   const stopped = (event: KeyboardEvent): void => {
     const session = actions.store.panel.sessions[current];
     if (!session || !isBusy(session)) return;
     event.preventDefault();
-    void actions.stop(current);
+    void actions.questions.stop(current);
   };
   return (
     <textarea
@@ -117,7 +117,7 @@ function SendOrStop() {
   return (
     <>
       {busy && (
-        <button type="button" class="stop" title="Stop (Esc)" aria-label="Stop" onClick={() => void actions.stop(current)}>
+        <button type="button" class="stop" title="Stop (Esc)" aria-label="Stop" onClick={() => void actions.questions.stop(current)}>
           <Icon name="stop" />
         </button>
       )}
@@ -127,7 +127,7 @@ function SendOrStop() {
         title={busy ? "Send when this answer is finished" : "Send"}
         aria-label={busy ? "Send when this answer is finished" : "Send"}
         disabled={blank || !ready}
-        onClick={() => void actions.send()}
+        onClick={() => void actions.questions.send()}
       >
         <Icon name="arrowUp" />
       </button>

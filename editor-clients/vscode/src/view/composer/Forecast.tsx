@@ -62,8 +62,8 @@ function usePrediction(): Told | undefined {
     let stale = false;
     const timer = setTimeout(() => {
       const attached = [...draft.attached, ...(live ? [{ item: live.item, label: live.label }] : [])];
-      const params = actions.paramsOf({ text: draft.text, attached, pictures: draft.pictures });
-      actions
+      const params = actions.questions.paramsOf({ text: draft.text, attached, pictures: draft.pictures });
+      actions.questions
         .predict(current, params)
         .then((prediction) => ({ prediction }))
         .catch((error: unknown) => ({ problem: bodyOf(error).message }))

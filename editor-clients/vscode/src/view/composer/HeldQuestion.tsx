@@ -13,7 +13,7 @@ export function HeldQuestion() {
       <span class="text" title={held.text}>
         {held.text}
       </span>
-      <button type="button" class="icon" title="Edit" aria-label="Edit the waiting question" onClick={() => actions.unhold(current)}>
+      <button type="button" class="icon" title="Edit" aria-label="Edit the waiting question" onClick={() => actions.questions.unhold(current)}>
         <Icon name="edit" />
       </button>
       <button

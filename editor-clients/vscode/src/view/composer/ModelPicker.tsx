@@ -24,7 +24,7 @@ export function ModelPicker() {
           <Icon name="chevron" />
         </>
       }
-      opened={() => void actions.loadModels()}
+      opened={() => void actions.sessions.loadModels()}
     >
       {(close) => (
         <>
@@ -36,7 +36,7 @@ export function ModelPicker() {
                 checked={one.id === model?.id}
                 onPick={() => {
                   close();
-                  void actions.choose(one);
+                  void actions.sessions.choose(one);
                 }}
               >
                 <ModelLine model={one} other={current !== "new" && one.id !== model?.id} />

@@ -63,7 +63,7 @@ async function taken(files: File[], actions: Actions): Promise<void> {
       continue;
     }
     const data = base64(new Uint8Array(await file.arrayBuffer()));
-    await actions.addPicture({ data, name: file.name || "pasted.png", mediaType: file.type });
+    await actions.pictures.add({ data, name: file.name || "pasted.png", mediaType: file.type });
   }
 }
 

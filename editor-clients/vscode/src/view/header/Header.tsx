@@ -17,7 +17,7 @@ export function Header() {
       <div class="top">
         <Tabs />
         <div class="tools" role="toolbar" aria-label="Sessions">
-          <Tool icon="add" title="New session" onClick={() => actions.fresh()} />
+          <Tool icon="add" title="New session" onClick={() => actions.sessions.fresh()} />
           <PageButton icon="history" title="History" on={page === "history"} go={() => go("history")} />
           <PageButton icon="chart" title="Usage and budgets" on={page === "usage"} go={() => go("usage")} />
           <More />
@@ -44,11 +44,11 @@ function More() {
   const session: [string, () => void][] = info
     ? [
         ["Rename session", () => actions.store.act({ type: "page", page: "history" })],
-        ["Fork session", () => void actions.fork(current)],
-        ["Export as Markdown…", () => void actions.export(current, "markdown")],
-        ["Export as JSON…", () => void actions.export(current, "json")],
+        ["Fork session", () => void actions.sessions.fork(current)],
+        ["Export as Markdown…", () => void actions.sessions.export(current, "markdown")],
+        ["Export as JSON…", () => void actions.sessions.export(current, "json")],
         ["Open in editor", () => actions.host.tell({ type: "openInEditor", sessionId: current })],
-        ["Delete session…", () => void actions.remove(info)],
+        ["Delete session…", () => void actions.sessions.remove(info)],
       ]
     : [];
   const entries: [string, () => void][] = [

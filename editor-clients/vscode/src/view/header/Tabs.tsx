@@ -16,7 +16,7 @@ export function Tabs() {
     if (!step) return;
     event.preventDefault();
     const to = shown[(shown.indexOf(current) + step + shown.length) % shown.length]!;
-    actions.open(to);
+    actions.sessions.open(to);
     document.getElementById(`tab-${to}`)?.focus();
   };
   return (
@@ -45,7 +45,7 @@ function Tab({ id, selected }: { id: string; selected: boolean }) {
         aria-selected={selected}
         tabIndex={selected ? 0 : -1}
         title={name}
-        onClick={() => actions.open(id)}
+        onClick={() => actions.sessions.open(id)}
         onKeyDown={(event) => event.key === "Delete" && close()}
       >
         {busy && <span class="pulse" aria-label="answering" role="img" />}

@@ -57,7 +57,7 @@ function Suggestion({ suggestion, again }: { suggestion: CacheSuggestion; again:
   const actions = useActions();
   const { command, setting } = suggestion;
   const apply = async (): Promise<void> => {
-    for (const params of command?.arguments ?? []) await actions.change(params);
+    for (const params of command?.arguments ?? []) await actions.sessions.change(params);
     again();
   };
   return (

@@ -44,7 +44,7 @@ function Choice() {
           </label>
         ))}
       </fieldset>
-      <button type="button" class="primary" disabled={few || blank} onClick={() => void actions.compare(chosen)}>
+      <button type="button" class="primary" disabled={few || blank} onClick={() => void actions.comparing.ask(chosen)}>
         {few ? "Choose two models" : blank ? "Write a question below" : `Ask ${chosen.length} models`}
       </button>
       <p class="quiet">Every answer is paid for. None is in the session until you go on with it.</p>
@@ -55,7 +55,7 @@ function Choice() {
 function Columns({ comparison }: { comparison: Comparison }) {
   const actions = useActions();
   const running = isRunning(comparison);
-  const stop = (): void => void actions.stop(comparison.sessionId);
+  const stop = (): void => void actions.questions.stop(comparison.sessionId);
   return (
     <>
       <p class="question">{comparison.question}</p>
@@ -108,7 +108,7 @@ function Column({ model, comparison, column }: { model: string; comparison: Comp
         <UsageLine usage={column.usage} cost={column.cost} cache={column.cache} timing={column.result?.timing} model={name} />
       )}
       {usable && (
-        <button type="button" class="primary" onClick={() => void actions.pickAnswer(model)}>
+        <button type="button" class="primary" onClick={() => void actions.comparing.choose(model)}>
           Go on with {name}
         </button>
       )}

@@ -79,7 +79,7 @@ function Row({ session, again }: { session: Session; again: () => void }) {
   const rename = async (fresh: string): Promise<void> => {
     setRenaming(false);
     if (!fresh.trim() || fresh === session.name) return;
-    await actions.rename(session.id, fresh.trim());
+    await actions.sessions.rename(session.id, fresh.trim());
     again();
   };
   return (
@@ -87,7 +87,7 @@ function Row({ session, again }: { session: Session; again: () => void }) {
       {renaming ? (
         <NameBox name={session.name} done={(fresh) => void rename(fresh)} />
       ) : (
-        <button type="button" class="open" onClick={() => actions.open(session.id)}>
+        <button type="button" class="open" onClick={() => actions.sessions.open(session.id)}>
           <span class="name" title={name}>
             {name}
           </span>
@@ -103,9 +103,9 @@ function Row({ session, again }: { session: Session; again: () => void }) {
       )}
       <div class="tools" role="toolbar" aria-label={name}>
         <Tool icon="edit" title="Rename" onClick={() => setRenaming(true)} />
-        <Tool icon="branch" title="Fork" onClick={() => void actions.fork(session.id)} />
-        <Tool icon="download" title="Export as Markdown" onClick={() => void actions.export(session.id, "markdown")} />
-        <Tool icon="trash" title="Delete" onClick={() => void actions.remove(session).then(again)} />
+        <Tool icon="branch" title="Fork" onClick={() => void actions.sessions.fork(session.id)} />
+        <Tool icon="download" title="Export as Markdown" onClick={() => void actions.sessions.export(session.id, "markdown")} />
+        <Tool icon="trash" title="Delete" onClick={() => void actions.sessions.remove(session).then(again)} />
       </div>
     </li>
   );

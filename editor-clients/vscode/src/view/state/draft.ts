@@ -20,6 +20,9 @@ export interface Draft {
   readonly version: number;
 }
 
+/** A question that is complete: on its way, or waiting for the running turn of its session. */
+export type Held = Omit<Draft, "version">;
+
 export const NO_DRAFT: Draft = Object.freeze({ text: "", attached: [], pictures: [], version: 0 });
 
 export function isEmpty(draft: Draft): boolean {

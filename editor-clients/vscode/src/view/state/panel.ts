@@ -1,38 +1,29 @@
 // All that the panel knows, as one frozen value, and the acts that change it.
 
-import type { Attached, FlightSoFar, FromHost, LiveSelection, PanelConfig, PanelState, ServerHealth } from "../../messages";
+import type { Attached, FromHost, LiveSelection, PanelConfig, PanelState, ServerHealth } from "../../messages";
 import type {
-  ChatParams,
   CompareResult,
   Model,
-  RetryParams,
   RpcErrorBody,
+  Session,
   SessionGetResult,
   Status,
   TurnResult,
 } from "../../wire";
 import type { Comparison } from "./comparison";
-import type { Draft, Picture } from "./draft";
-import type { SessionView } from "./session";
+import type { Draft, Held, Picture } from "./draft";
+import type { Asking, SessionView } from "./session";
 
 export type Page = "chat" | "history" | "usage" | "compare";
 
 /** The tab of a conversation that the server does not know yet. */
 export const NEW = "new";
 
-/** A question that waits for the running turn of its session. */
-export interface Held {
-  readonly text: string;
-  readonly attached: readonly Attached[];
-  readonly pictures: readonly Picture[];
-}
-
 export interface Panel {
   readonly connected: boolean;
   readonly health: ServerHealth;
   readonly config: PanelConfig;
   readonly status: Status | null;
-  /** When the status came, in milliseconds since 1970. */
   readonly selection: LiveSelection | null;
   /** The live selection goes along with the next question. */
   readonly selectionOn: boolean;
@@ -67,7 +58,7 @@ export type Act =
   | { type: "got"; sessionId: string; asked: number; result: SessionGetResult }
   | { type: "gotNot"; sessionId: string; asked: number; error: RpcErrorBody }
   | { type: "gotPage"; sessionId: string; before: string; result: SessionGetResult }
-  | { type: "sent"; sessionId: string; asking: { id: number; kind: "chat" | "retry"; question: string; labels: string[]; params: ChatParams | RetryParams; replaces?: string } }
+  | { type: "sent"; sessionId: string; asking: Asking }
   | { type: "answered"; sessionId: string; id: number; result?: TurnResult; error?: RpcErrorBody }
   | { type: "dismissed"; sessionId: string; key: string }
   | { type: "typed"; key: string; text: string }
@@ -80,7 +71,7 @@ export type Act =
   | { type: "closed"; sessionId: string }
   | { type: "named"; from: string; sessionId: string }
   | { type: "deleted"; sessionId: string }
-  | { type: "renamed"; session: import("../../wire").Session }
+  | { type: "renamed"; session: Session }
   | { type: "page"; page: Page }
   | { type: "models"; models: readonly Model[] }
   | { type: "chose"; model?: string; effort?: string }
@@ -111,5 +102,3 @@ export const START: Panel = {
   listVersion: 0,
   clock: 1,
 };
-
-export type { FlightSoFar };

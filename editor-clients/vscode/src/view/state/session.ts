@@ -3,6 +3,7 @@
 // for is over.
 
 import type { ChatParams, RetryParams, RpcErrorBody, Session, SessionGetResult, StreamValue, TurnRecord, TurnResult } from "../../wire";
+import type { Held } from "./draft";
 import { caughtUp, hasGap, heard, newFlight, over, withResult, type Flight } from "./flight";
 
 /** A question on its way: from the key press until the history has it, or until it was refused. */
@@ -13,6 +14,8 @@ export interface Asking {
   readonly question: string;
   readonly labels: readonly string[];
   readonly params: ChatParams | RetryParams;
+  /** The question with all that was attached, to be given back where it is refused. */
+  readonly whole?: Held;
   /** The turn that a retry takes the place of. */
   readonly replaces?: string;
   readonly turnId?: string;

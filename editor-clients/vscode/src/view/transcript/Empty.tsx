@@ -11,9 +11,15 @@ export function Empty({ session }: { session: SessionView }) {
     return (
       <div class="empty" role="group" aria-label="Session">
         <p>{session.error.message}</p>
-        <button type="button" class="primary" onClick={() => void actions.load(session.id)}>
-          Load again
-        </button>
+        {session.error.data?.kind === "unknown_session" ? (
+          <button type="button" class="primary" onClick={() => actions.store.act({ type: "closed", sessionId: session.id })}>
+            Close this tab
+          </button>
+        ) : (
+          <button type="button" class="primary" onClick={() => void actions.sessions.load(session.id)}>
+            Load again
+          </button>
+        )}
       </div>
     );
   }
@@ -26,7 +32,7 @@ export function Empty({ session }: { session: SessionView }) {
       <button type="button" onClick={explain}>
         <Icon name="selection" /> {selection ? `Explain ${selection.label}` : "Attach a file and ask about it"}
       </button>
-      <button type="button" onClick={() => void actions.screenshot("region")}>
+      <button type="button" onClick={() => void actions.pictures.screenshot("region")}>
         <Icon name="camera" /> Ask about a part of the screen
       </button>
       <button type="button" onClick={() => actions.store.act({ type: "page", page: "history" })}>

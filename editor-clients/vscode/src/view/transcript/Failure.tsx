@@ -44,23 +44,23 @@ function usable(remedy: Remedy, failure: Failure, ready: boolean): boolean {
 function mend(actions: ReturnType<typeof useActions>, sessionId: string, failure: Failure, remedy: Remedy): void {
   switch (remedy.act) {
     case "again":
-      return void actions.again(sessionId, failure);
+      return void actions.questions.again(sessionId, failure);
     case "override":
-      return void actions.again(sessionId, failure, { budgetOverride: true });
+      return void actions.questions.again(sessionId, failure, { budgetOverride: true });
     case "allowSecrets":
-      return void actions.again(sessionId, failure, { allowSecrets: true });
+      return void actions.questions.again(sessionId, failure, { allowSecrets: true });
     case "pictures":
-      return void actions.again(sessionId, failure, { images: undefined });
+      return void actions.questions.again(sessionId, failure, { images: undefined });
     case "fresh":
-      return actions.fresh();
+      return actions.sessions.fresh();
     case "usage":
       return actions.store.act({ type: "page", page: "usage" });
     case "models":
       return document.querySelector<HTMLElement>("#model-button")?.click();
     case "stop":
-      return void actions.stop(sessionId);
+      return void actions.questions.stop(sessionId);
     case "fork":
-      return void actions.forkWith(sessionId, failure);
+      return void actions.questions.forkWith(sessionId, failure);
     case "command":
       return actions.host.tell({ type: "command", command: remedy.command });
   }

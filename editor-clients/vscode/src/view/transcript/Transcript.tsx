@@ -27,7 +27,7 @@ export function Transcript() {
   const hidden = Math.max(0, session.turns.length - shown);
   const more = hidden + session.earlier > 0;
   const showMore = async (): Promise<void> => {
-    if (hidden === 0) await actions.loadEarlier(session.id);
+    if (hidden === 0) await actions.sessions.loadEarlier(session.id);
     setShown((count) => count + PAGE);
   };
   const older = useOlder(box, showMore, session.turns[hidden]?.turnId);

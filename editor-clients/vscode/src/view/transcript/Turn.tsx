@@ -71,18 +71,18 @@ function TurnTools({ sessionId, turn, last, busy }: { sessionId: string; turn: T
           icon="retry"
           title="Ask again, in place of this answer"
           disabled={busy}
-          onClick={() => void actions.retry(sessionId, turn.turnId, turn.prompt)}
+          onClick={() => void actions.questions.retry(sessionId, turn.turnId, turn.prompt)}
         />
       )}
       <Tool
         icon="edit"
         title="Edit the question in a branch that ends before it"
-        onClick={() => void actions.branch(sessionId, turn.turnId)}
+        onClick={() => void actions.sessions.branch(sessionId, turn.turnId)}
       />
       <Tool
         icon="branch"
         title="Fork: go on from here in a new session"
-        onClick={() => void actions.fork(sessionId, turn.turnId)}
+        onClick={() => void actions.sessions.fork(sessionId, turn.turnId)}
       />
     </div>
   );

@@ -40,5 +40,5 @@ function codeAct(button: HTMLButtonElement, act: CodeAct, actions: Actions): voi
 /** The selection that the question was about, where this panel asked it. */
 function originOf(button: Element, actions: Actions): ContextItem | undefined {
   const turnId = button.closest<HTMLElement>("[data-turn]")?.dataset["turn"];
-  return turnId ? actions.originOf(turnId) : undefined;
+  return turnId ? actions.questions.originOf(turnId) : undefined;
 }
