@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from cmt_lsp.core.prompts.drift import Stretch, follow
+from cmt_lsp.core.prompts.replacement import Part
 
 if TYPE_CHECKING:
     from cmt_lsp.core.prompts.target import Outline, Target
@@ -25,6 +26,12 @@ class Place:
     """The same part in the editor's positions."""
     revision: int
     version: int | None
+
+    @property
+    def part(self) -> Part:
+        """It and what stands around it."""
+        text, stretch = self.outline.text, self.target.stretch
+        return Part(text[: stretch.start], text[stretch.start : stretch.end], text[stretch.end :])
 
     @property
     def text(self) -> str:
@@ -68,4 +75,11 @@ def now_at(place: Place, document: OpenDocument | None) -> Stretch | None:
         found = follow(place.target.stretch, changes)
     if found is None or document.source[found.start : found.end] != place.text:
         return None
-    return found
+    same = _at_line_ends(document.source, found) == _at_line_ends(place.outline.text, place.target.stretch)
+    return found if same else None
+
+
+def _at_line_ends(text: str, stretch: Stretch) -> tuple[bool, bool]:
+    """Whether a stretch begins where a line does, and ends where one does: what is typed on its lines changes them."""
+    begins = stretch.start == 0 or text[stretch.start - 1] in "\r\n"
+    return begins, text[stretch.end : stretch.end + 1] in ("", "\r", "\n")
