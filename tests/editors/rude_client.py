@@ -95,8 +95,6 @@ class RudeClient(Editor):
         """Every question to the person."""
         self.told: list[str] = []
         """Every message that was shown."""
-        self.held: list[str] = []
-        """Methods whose requests are left for later."""
         self.open(manners.capabilities, rootUri=(world / "work").as_uri())
 
     # --- the person
@@ -162,12 +160,16 @@ class RudeClient(Editor):
         deadline = time.monotonic() + patience
         while not holds():
             left = deadline - time.monotonic()
-            assert left > 0, f"not within {patience} s; told: {self.told}, asked: {self.asked}"
-            self._react(self.expect(lambda m: m.get("method") not in self.held, left))
+            try:
+                self._react(self.expect(lambda _: True, left))
+            except TimeoutError:
+                raise TimeoutError(
+                    f"not within {patience} s; told: {self.told}, asked: {self.asked}"
+                ) from None
 
-    def let_go(self, method: str) -> None:
-        """Answer what was held."""
-        self.held.remove(method)
+    def until_told(self, words: str) -> None:
+        """Answer the server until it has shown a message with these words."""
+        self.until(lambda: any(words in told for told in self.told))
 
     def _react(self, message: dict[str, Any]) -> None:
         method, params = message.get("method"), message.get("params") or {}

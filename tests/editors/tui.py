@@ -91,6 +91,12 @@ class Tui:
         """The rows, from the top."""
         return self.text.split("\n")
 
+    @property
+    def cursor_row(self) -> int:
+        """The row of the cursor, from 0."""
+        row: int = self._screen.cursor.y
+        return row
+
     # --- the program
 
     def ended(self, seconds: float = PATIENCE) -> int:
