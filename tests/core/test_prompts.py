@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from cmt_lsp.core.prompts.drift import Change, Stretch, difference, follow
 from cmt_lsp.core.prompts.prompt import BUILT_IN, find_prompt, menu
-from cmt_lsp.core.prompts.replacement import NewText, Unusable, code_blocks, fence_for, fitted, replacement
+from cmt_lsp.core.prompts.replacement import (
+    NewText,
+    Part,
+    Unusable,
+    code_blocks,
+    fence_for,
+    fitted,
+    replacement,
+)
 from cmt_lsp.core.prompts.target import Outline, Target, stretch_with, target_of
 from cmt_lsp.core.settings import resolve
 
@@ -19,7 +27,8 @@ PYTHON = "import os\n\n\nclass Shop:\n    def name(self):\n        return 1\n\n 
 
 def new_text(answer: str, old: str, document: str | None = None, stop: str = "end_turn") -> str:
     """The text that takes the place of `old`."""
-    found = replacement(answer, stop, old, old if document is None else document)
+    before, after = ("", "") if document is None else document.split(old, 1)
+    found = replacement(answer, stop, Part(before, old, after))
     assert isinstance(found, NewText), found
     return found.text
 
@@ -62,9 +71,79 @@ def test_the_code_of_an_answer_is_its_one_block(answer: str, expected: str) -> N
     ],
 )
 def test_an_answer_that_is_not_clearly_the_new_text_is_not_applied(answer: str, stop: str, told: str) -> None:
-    found = replacement(answer, stop, "a = 1", "a = 1\n")
+    found = replacement(answer, stop, Part("", "a = 1", "\n"))
     assert isinstance(found, Unusable)
     assert told in found.reason
+
+
+BEFORE = "import os\n\nclass Shop:\n    tax = 1\n\n"
+METHOD = "    def price(self):\n        return 1"
+AFTER = "\n\n    def name(self):\n        self.go()\n        return 2\n"
+
+
+@pytest.mark.parametrize("before", [BEFORE, BEFORE.replace("\n\n", "\n"), "    tax = 1\n\n", ""])
+@pytest.mark.parametrize("after", [AFTER, AFTER[1:], "\n\n    def name(self):\n", "\n"])
+def test_what_an_answer_repeats_of_the_text_around_the_part_is_cut_off(before: str, after: str) -> None:
+    """All of the file, or a line or two too many; but one line alone may be meant."""
+    new = METHOD.replace("return 1", "return self.tax")
+    found = replacement(f"```\n{before}{new}{after}```", "end_turn", Part(BEFORE, METHOD, AFTER))
+    if before == "    tax = 1\n\n" or after == "\n\n    def name(self):\n":
+        assert isinstance(found, NewText)
+        assert new in found.text
+    else:
+        assert found == NewText(new)
+
+
+def test_a_whole_file_without_the_part_takes_it_away() -> None:
+    assert replacement(f"```\n{BEFORE}{AFTER}```", "end_turn", Part(BEFORE, METHOD, AFTER)) == NewText("")
+
+
+def test_lines_that_repeat_themselves_are_not_cut() -> None:
+    """What the old part began with may be what stood before it as well."""
+    twice = "step()\nstep()"
+    found = replacement(f"```\n{twice}\nstop()\n```", "end_turn", Part(f"{twice}\n", twice, f"\n{twice}\n"))
+    assert found == NewText(f"{twice}\nstop()")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (BEFORE.replace("tax = 1", "tax = 2") + METHOD + AFTER, "more than the part"),
+        (METHOD + AFTER.replace("return 2", "return 2  # two"), "more than the part"),
+        ("    def price(self):\n        # ... existing code ...\n        return 2", "leaves code out"),
+        ("    def price(self):\n        // rest of the method unchanged...", "leaves code out"),
+        ("    def price(self):\n        /* … */", "leaves code out"),
+    ],
+)
+def test_code_that_would_destroy_something_is_not_applied(code: str, told: str) -> None:
+    """A file with other changes, and comments that stand for code."""
+    found = replacement(f"```\n{code}\n```", "end_turn", Part(BEFORE, METHOD, AFTER))
+    assert isinstance(found, Unusable)
+    assert told in found.reason
+
+
+def test_a_diff_is_not_applied() -> None:
+    found = replacement("```diff\n-a\n+b\n```", "end_turn", Part("", "a", ""))
+    assert found == Unusable("the answer is a diff")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "    def price(self):\n        ...",
+        "    def price(self):\n        # The rest is for other shops.\n        return 1",
+        "    tax = 2\n\n    def price(self):\n        return 1",
+        "    def price(self):\n        return 2\n\n    def cost(self):\n        return 2",
+    ],
+)
+def test_what_only_looks_alike_is_applied(code: str) -> None:
+    """An ellipsis that is code, a comment about a rest, a line or two as they stand elsewhere."""
+    assert new_text(f"```\n{code}\n```", METHOD, BEFORE + METHOD + AFTER) == code
+
+
+def test_a_comment_that_was_there_before_stands_for_nothing() -> None:
+    old = "def f():\n    # ... and so on\n    return 1"
+    assert new_text(f"```\n{old.replace('1', '2')}\n```", old) == old.replace("1", "2")
 
 
 @pytest.mark.parametrize(

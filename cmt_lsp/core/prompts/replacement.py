@@ -17,13 +17,34 @@ if TYPE_CHECKING:
 
 COMPLETE = ("end_turn", "stop_sequence")
 """The ends of an answer that said all it had to say."""
-_OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})")
+_OPENING = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}(?=[^`]*$)|~{3,})[ \t]*(?P<language>[^\s`{]*)")
+_LEFT_OUT = re.compile(
+    r"(?:#|//|--|;|/\*|<!--|%)+\s*"
+    r"(?:(?:\.{3}|…)|.*\b(?:rest|existing|remaining|unchanged|same|previous|omitted|other)\b.*(?:\.{3}|…))",
+    re.IGNORECASE,
+)
+"""A comment that stands for code, such as `# ... rest of the method unchanged ...`."""
+_TELLING = 4
 _REASONS = {
     "cancelled": "it was stopped",
     "truncated": "it was cut off",
     "max_tokens": "it reached its limit of tokens",
     "refusal": "the model refused",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to be replaced, between what stands before and after it."""
+
+    before: str
+    text: str
+    after: str
+
+    @property
+    def document(self) -> str:
+        """All of it."""
+        return self.before + self.text + self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,7 @@ class CodeBlock:
 
     lines: tuple[str, ...]
     closed: bool
+    language: str = ""
 
     @property
     def text(self) -> str:
@@ -59,10 +81,10 @@ def fence_for(text: str) -> str:
     return "`" * max(3, longest + 1)
 
 
-def replacement(answer: str, stop_reason: str, old: str, document: str) -> NewText | Unusable:
-    """The new text for `old`, a part of `document`: indented as that was, with the document's line ends.
+def replacement(answer: str, stop_reason: str, part: Part) -> NewText | Unusable:
+    """The new text of a part: indented as that was, with the document's line ends.
 
-    `old` ends without the line end of its last line, and so does what comes back.
+    A part ends without the line end of its last line, and so does what comes back.
     """
     if stop_reason not in COMPLETE:
         why = _REASONS.get(stop_reason, f"it ended with {stop_reason.replace('_', ' ')}")
@@ -70,7 +92,10 @@ def replacement(answer: str, stop_reason: str, old: str, document: str) -> NewTe
     found = _chosen(code_blocks(answer))
     if isinstance(found, Unusable):
         return found
-    return NewText(fitted(found.text, old, document))
+    code = part_alone(found.text, part)
+    if reason := _trouble(code, found.language, part):
+        return Unusable(reason)
+    return NewText(fitted(code, part.text, part.document))
 
 
 def fitted(code: str, old: str, document: str) -> str:
@@ -78,6 +103,20 @@ def fitted(code: str, old: str, document: str) -> str:
     plain = _unix(old)
     text = indented_like(_unix(code).rstrip("\n"), plain) + "\n" * _final_ends(plain)
     return text.replace("\n", line_end(old, document))
+
+
+def part_alone(code: str, part: Part) -> str:
+    """Code without what it repeats of the text right before and after the part; a model may give the whole file."""
+    lines = lines_of(code)
+    filled = [index for index, line in enumerate(lines) if line.strip()]
+    new, old = [lines[index].strip() for index in filled], _filled(part.text)
+    head, tail = _filled(part.before), _filled(part.after)
+    first = _overlap(head, new, old)
+    last = _overlap(tail[::-1], new[::-1], old[::-1])
+    inside = filled[first : len(filled) - last]
+    if inside:
+        return "".join(lines[inside[0] : inside[-1] + 1]) if first or last else code
+    return "" if (first, last) == (len(head), len(tail)) else code
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
@@ -90,7 +129,7 @@ def code_blocks(answer: str) -> list[CodeBlock]:
         if opening is None:
             opening, lines = _OPENING.match(bare), []
         elif _closes(bare.strip(), opening["fence"]):
-            blocks.append(CodeBlock(tuple(lines), closed=True))
+            blocks.append(CodeBlock(tuple(lines), closed=True, language=opening["language"]))
             opening = None
         else:
             lines.append(line.removeprefix(opening["indent"]))
@@ -140,6 +179,45 @@ def _chosen(blocks: Sequence[CodeBlock]) -> CodeBlock | Unusable:
     if len(by_size) > 1 and len(by_size[1].text) * 2 > len(by_size[0].text):
         return Unusable(f"the answer holds {len(blocks)} code blocks, and which one is meant is not clear")
     return by_size[0]
+
+
+def _overlap(before: Sequence[str], new: Sequence[str], old: Sequence[str]) -> int:
+    """How many lines `new` begins with that `before` ends with; 0 where they say little, or where `old` began so too."""
+    for count in range(min(len(before), len(new)), 1, -1):
+        lines = new[:count]
+        if lines == before[-count:] and lines != old[:count] and sum(_tells(line) for line in lines) > 1:
+            return count
+    return 0
+
+
+def _tells(line: str) -> bool:
+    """A brace says nothing of where it stands."""
+    return len(line) > _TELLING
+
+
+def _trouble(code: str, language: str, part: Part) -> str | None:
+    """Why code would destroy something in the place of the part."""
+    if language.lower() in ("diff", "patch"):
+        return "the answer is a diff"
+    old = set(_filled(part.text))
+    new = [line for line in _filled(code) if line not in old]
+    if any(_LEFT_OUT.match(line) for line in new):
+        return "the answer leaves code out"
+    if any(_holds_most(new, side) for side in (part.before, part.after)):
+        return "the answer holds more than the part that was asked about"
+    return None
+
+
+def _holds_most(new: Sequence[str], side: str) -> bool:
+    """Whether most of what stands on one side of the part is among new lines, so that it would stand there twice."""
+    lines = {line for line in _filled(side) if _tells(line)}
+    repeated = lines.intersection(new)
+    return len(repeated) > 1 and len(repeated) * 2 > len(lines)
+
+
+def _filled(text: str) -> list[str]:
+    """The lines with something in them, without the blanks around it."""
+    return [line.strip() for line in lines_of(text) if line.strip()]
 
 
 def _closes(bare: str, fence: str) -> bool:

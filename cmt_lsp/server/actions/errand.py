@@ -299,7 +299,7 @@ class Errand:
         place = self.work.place
         if place is None:
             return "there is no text that it could take the place of"
-        found = replacement(result.text, result.stop_reason, place.text, place.outline.text)
+        found = replacement(result.text, result.stop_reason, place.part)
         if isinstance(found, Unusable):
             return found.reason
         if found.text == place.text:
