@@ -14,7 +14,7 @@ import { LiveSelections } from "./host/selections";
 import * as settings from "./host/settings";
 import { StatusItem } from "./host/status-item";
 import { makeVerbs } from "./host/verbs";
-import type { ServerHealth } from "./messages";
+import { Walkthrough } from "./host/walkthrough";
 import { Connection } from "./server/connection";
 import { ManagedEnvironment } from "./server/environment";
 import { locate } from "./server/locate";
@@ -54,7 +54,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     new Provision(connection),
     ProblemFixes.register(),
     registerCommands({ connection, panels, proposals, keys, environment, reports, log, version }),
-    connection.onHealth(tellContext),
+    new Walkthrough(connection),
     keys.onChanged(() => void passKey(keys, connection)),
     vscode.workspace.onDidChangeConfiguration((change) => onConfiguration(change, connection, panels)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.start()),
@@ -66,12 +66,6 @@ function onConfiguration(change: vscode.ConfigurationChangeEvent, connection: Co
   if (settings.touchesPanel(change)) panels.broadcast({ type: "config", config: settings.panelConfig() });
   if (settings.touchesServerOptions(change)) void connection.tellOptions();
   if (settings.touchesServer(change)) void connection.restart();
-}
-
-/** For the steps of the walkthrough, which miss what is told while the window still opens: hence once the key is known. */
-function tellContext({ state, key }: ServerHealth): void {
-  void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready" && key !== undefined);
-  void vscode.commands.executeCommand("setContext", "cmt.hasKey", key === true);
 }
 
 /** Another window set or forgot the key. */
