@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TURNS_KNOWN = 200
+"""Turns of this window of which more is known than the store holds."""
+
 
 class Home(Protocol):
     """What transcripts stand on."""
@@ -147,7 +150,7 @@ class ChatFiles:
         UnknownSessionError where the session was deleted meanwhile, StoreUnavailableError where no file can be written.
         """
         session_id, turn = answer.result.session_id, self._turn(answer)
-        self._told[turn.id] = _Told(turn.question, turn.title, turn.attached, turn.notices, answer.put)
+        self._remember(turn, answer.put)
         async with self._locks.setdefault(session_id, asyncio.Lock()):
             opened = self._open_transcript(session_id, answer.sent_from)
             refusal = None if opened is None else await self._add(opened, answer, turn)
@@ -222,6 +225,12 @@ class ChatFiles:
             attached=told.attached or turn.attached,
             notices=told.notices,
         )
+
+    def _remember(self, turn: ChatTurn, put: Put | None) -> None:
+        """Not for ever: a place to put code in holds the text of its document."""
+        self._told[turn.id] = _Told(turn.question, turn.title, turn.attached, turn.notices, put)
+        while len(self._told) > TURNS_KNOWN:
+            del self._told[next(iter(self._told))]
 
     def _turn(self, answer: ChatAnswer) -> ChatTurn:
         place = shown_path(answer.origin.uri, self._home.folders) if answer.origin else None
