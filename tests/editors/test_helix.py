@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from answers import AFTER, CHANGED, TALK, flowing, held
+from answers import AFTER, CHANGED, SEVERAL, TALK, flowing, held
 from desk import CODE, Desk, all_gone
 from guide import configuration, lines_of
 from helix_child import HelixChild
@@ -85,6 +85,52 @@ def test_an_answer_to_read_is_shown_and_is_a_private_file(
     assert "tokens in" in shown
     assert code.read_text() == CODE
     assert len(shared.servers) == 1
+
+
+def test_a_question_below_the_last_heading_is_sent_and_answered_in_the_same_buffer(
+    shared: HelixChild, sim: Simulator, code: Path
+) -> None:
+    sim.reply_with("The first answer of two.", "The second answer of two.")
+    shared.menu("Claude: explain")
+    shared.choose("Claude: explain")
+    shared.shows("The first answer of two.", "## You\n")
+    shared.type("geAAnd then?")
+    shared.escape()
+    shared.menu("Claude: send")
+    shared.choose("Claude: send")
+    shown = shared.shows("The second answer of two.")
+    assert shown.index("And then?") < shown.index("The second")
+    assert [message["role"] for message in sim.requests[-1].body["messages"]] == ["user", "assistant", "user"]
+    shared.command("write")
+    shared.shows("written")
+    shared.command("buffer-close")
+
+
+def test_a_block_of_an_answer_is_put_where_it_was_asked_about(
+    shared: HelixChild, sim: Simulator, code: Path
+) -> None:
+    sim.reply_with(SEVERAL)
+    shared.menu("Claude: explain")
+    shared.choose("Claude: explain")
+    shared.shows("return 12")
+    shared.type("/return 12\r")
+    shared.menu("Claude: put this code")
+    shared.choose("Claude: put this code")
+    shared.open(code)
+    shared.shows("return 12", "def two")
+    shared.save(code, AFTER.replace("11", "12"))
+
+
+def test_a_buffer_without_a_file_is_refused_by_helix_itself(shared: HelixChild, sim: Simulator) -> None:
+    shared.command("new")
+    shared.shows("[scratch]")
+    shared.type("ix = 1")
+    shared.escape()
+    shared.type(" a")
+    shared.shows("No configured language server supports code actions")
+    shared.command("buffer-close!")
+    shared.hides("[scratch]")
+    assert sim.requests == []
 
 
 def test_words_typed_in_the_command_line_are_asked_about_the_selection(
