@@ -246,9 +246,16 @@ class App:
         self.manager.warm_up()
         self._log = self._start_log()
         self.server.hooks.table.rows  # noqa: B018 - imported now, so that the first request does not wait for it
-        self.actions  # noqa: B018 - the same
+        self._rehearse_menu()
         self._start(self._tidy())
         await self._keep_watch()
+
+    def _rehearse_menu(self) -> None:
+        """So that the first menu comes as fast as any: some editors ask for it at every move of the cursor."""
+        from cmt_lsp.server.actions.offers import rehearsal
+
+        self.actions  # noqa: B018 - imported now
+        self.server.protocol.rehearse(types.TEXT_DOCUMENT_CODE_ACTION, *rehearsal())
 
     async def _tidy(self) -> None:
         """Remove the pictures that a killed window left and old transcripts, and give back what it held for a batch that it never sent."""

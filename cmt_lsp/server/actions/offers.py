@@ -71,6 +71,21 @@ def code_actions(
     return [_action(offer, lazy=lazy) for offer in offers]
 
 
+def rehearsal() -> tuple[dict[str, Any], list[types.CodeAction]]:
+    """A question for the menu and an answer, with everything in them that there may be."""
+    start = {"line": 0, "character": 0}
+    place = {"start": start, "end": start}
+    problem = {"range": place, "message": "", "severity": 1, "code": "", "source": ""}
+    params = {
+        "textDocument": {"uri": ""},
+        "range": place,
+        "context": {"diagnostics": [problem], "only": [CLAUDE], "triggerKind": 1},
+    }
+    nowhere = types.Range(types.Position(0, 0), types.Position(0, 0))
+    offer = Offer("", CLAUDE, "", {}, (types.Diagnostic(nowhere, ""),))
+    return params, [_action(offer, lazy=False)]
+
+
 def resolved(action: types.CodeAction) -> types.CodeAction:
     """A chosen action with its command."""
     data = action.data if isinstance(action.data, dict) else {}
