@@ -130,6 +130,18 @@ def test_a_transcript_is_a_private_file_that_is_told_apart_by_its_name(reader: R
     assert text.endswith(END)
 
 
+def test_an_open_transcript_is_shown_again_as_long_as_it_has_every_turn(reader: Reader) -> None:
+    """One that was left behind by a turn from elsewhere makes place for a new file."""
+    session = reader.session("One.")
+    uri = reader.opened(session)
+    assert reader.transcript(session) == path_of(uri)
+    reader.sim.reply_with("Two.")
+    reader.editor.chat("from a panel", sessionId=session)
+    path = reader.transcript(session)
+    assert path != path_of(uri)
+    assert "\nTwo.\n" in path.read_text()
+
+
 def test_no_word_of_a_question_is_in_a_file_name(reader: Reader) -> None:
     """A session that nobody named has its first question as its name, and so has its fork."""
     reader.sim.reply_with("One.")

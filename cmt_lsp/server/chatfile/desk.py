@@ -160,13 +160,17 @@ class ChatFiles:
             return Delivery(opened.uri, "appended", shown)
 
     async def open(self, session_id: str) -> None:
-        """Show a session's transcript: the open one, else a new file. UnknownSessionError."""
+        """Show a session's transcript: the open one if it has all turns, else a new file. UnknownSessionError."""
         async with self._locks.setdefault(session_id, asyncio.Lock()):
+            record, kept = await self._home.manager.sessions.history(session_id)
             opened = self._open_transcript(session_id, None)
-            if opened is None:
-                record, kept = await self._home.manager.sessions.history(session_id)
-                path = await self._write(session_id, record.name, [self._kept(one) for one in kept])
-        await self._screen.show(path.as_uri() if opened is None else opened.uri)
+            page = None if opened is None else self.page(opened.uri)
+            shown_here = {turn.turn_id for turn in page.turns} if page is not None else set()
+            if opened is not None and {turn.id for turn in kept} <= shown_here:
+                uri = opened.uri
+            else:
+                uri = (await self._write(session_id, record.name, [self._kept(one) for one in kept])).as_uri()
+        await self._screen.show(uri)
 
     async def begin(self, session_id: str, name: str, prompt: str) -> None:
         """A transcript of a session in which nothing was asked yet, with the beginning of a question, to write on."""
