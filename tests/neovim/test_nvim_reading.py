@@ -175,7 +175,9 @@ def test_an_at_sign_names_what_goes_along(nvim: NvimChild, sim: Simulator) -> No
     )
     nvim.command("Cmt")
     nvim.keys("isee @ma")
-    nvim.screen.wait_for("@main.py")
+    nvim.wait(
+        f"{PROMPT}[1] == 'see @ma' and vim.fn.pumvisible() == 1 and #vim.fn.complete_info({{ 'items' }}).items == 1"
+    )
     nvim.keys("<C-n> and @notes.txt, @diagnostics or @nobody")
     nvim.screen.wait_for("+ main.py, notes.txt, diagnostics")
     nvim.keys("<C-s>")

@@ -6,6 +6,8 @@ local notice = require("cmt.notice")
 local M = {}
 
 local NAME = "cmt_lsp"
+local ENDED = "cmt-lsp has ended. Start it again with :Cmt restart."
+local NEVER_READY = "cmt-lsp ended before it was ready: :checkhealth cmt says what its program answers."
 M.GONE = -32099 -- the code of the replies that the server did not live to give
 
 ---@alias cmt.Reply fun(error: cmt.wire.RpcErrorBody?, result: table?) the result is that of the request's own type
@@ -16,7 +18,7 @@ local running
 local streams = {}
 ---@type table<string, fun(params: table<string, any>)[]> who hears which notification
 local listeners = {}
----@type fun(expected: boolean)[]
+---@type fun(expected: boolean, why: string)[]
 local mourners = {}
 ---@type fun()[] who is told of a server that was started
 local greeters = {}
@@ -37,7 +39,7 @@ function M.on(method, hear)
 end
 
 --- Be told when the server is gone; `expected` where the person restarted or left.
----@param hear fun(expected: boolean)
+---@param hear fun(expected: boolean, why: string) a sentence with the way out
 function M.on_exit(hear)
   table.insert(mourners, hear)
 end
@@ -92,14 +94,16 @@ function M.exited(_code, _signal, client_id)
     return
   end
   gone[client_id] = true
+  local client = vim.lsp.get_client_by_id(client_id)
+  local why = client and not client.initialized and NEVER_READY or ENDED
   vim.schedule(function()
     local waiting, expected, go_on = open, leaving, after_exit
     running, open, streams, leaving, after_exit = nil, {}, {}, false, nil
     for _, reply in pairs(waiting) do
-      reply({ code = M.GONE, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+      reply({ code = M.GONE, message = why }, nil)
     end
     for _, hear in ipairs(mourners) do
-      hear(expected)
+      hear(expected, why)
     end
     if go_on then
       go_on()
@@ -132,8 +136,15 @@ local function quiet_end(command, wanted)
   end
 end
 
+local L = vim.log.levels
+local LEVELS = { L.ERROR, L.WARN, L.INFO, L.DEBUG } -- by the type of a message of the protocol
+
 ---@type table<string, lsp.Handler>
 local HANDLERS = {
+  -- Neovim's own echoes it, and waits for Enter where it is longer than the line.
+  ["window/showMessage"] = function(_, params)
+    notice.say(params.message, LEVELS[params.type])
+  end,
   ["$/progress"] = on_progress,
   ["cmt/status"] = tell("cmt/status"),
   ["cmt/turn"] = tell("cmt/turn"),
@@ -198,8 +209,9 @@ function M.start()
     notice.fail(trouble)
     return nil
   end
-  for _, sentence in ipairs(config.problems()) do
-    notice.warn(sentence)
+  local problems = config.problems()
+  if #problems > 0 then
+    notice.warn(table.concat(problems, "\n"))
   end
   local command = wanted.cmd
   if type(command) == "table" then
@@ -238,7 +250,7 @@ local function request(method, params, reply)
   end)
   if not sent and open[key] then
     open[key] = nil
-    reply({ code = M.GONE, message = "cmt-lsp has ended. Start it again with :Cmt restart." }, nil)
+    reply({ code = M.GONE, message = ENDED }, nil)
     return nil
   end
   return id

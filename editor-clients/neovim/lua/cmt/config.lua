@@ -102,6 +102,18 @@ function M.given()
   return given or {}
 end
 
+--- Whether a value can stand for a default.
+---@param value any
+---@param want any
+---@param is_key boolean
+---@return boolean
+local function fits(value, want, is_key)
+  if is_key and value == false then
+    return true
+  end
+  return type(value) == type(want) and (type(want) ~= "number" or value > 0)
+end
+
 --- What is wrong with the person's options, one sentence each; for :checkhealth and the first use.
 ---@return string[]
 function M.problems()
@@ -114,8 +126,11 @@ function M.problems()
       local want = known[name]
       if want == nil then
         found[#found + 1] = ("vim.g.cmt has no option `%s%s`; see :help cmt-config."):format(path, tostring(name))
-      elseif type(value) ~= type(want) and not (path == "keys." and value == false) then
-        found[#found + 1] = ("vim.g.cmt option `%s%s` must be a %s."):format(path, name, type(want))
+      elseif not fits(value, want, path == "keys.") then
+        local what = path == "keys." and "a string, or false"
+          or type(want) == "number" and "a number above 0"
+          or "a table"
+        found[#found + 1] = ("vim.g.cmt option `%s%s` must be %s; see :help cmt-config."):format(path, name, what)
       elseif name == "keys" then
         check(value, want, "keys.")
       end
@@ -133,8 +148,15 @@ end
 function M.get()
   local given, merged = (M.given()), vim.deepcopy(M.defaults)
   for name, want in pairs(M.defaults) do
-    if type(given[name]) == type(want) then
-      merged[name] = type(want) == "table" and vim.tbl_extend("force", want, given[name]) or given[name]
+    if name == "settings" and type(given.settings) == "table" then
+      merged.settings = given.settings
+    elseif name ~= "keys" and fits(given[name], want, false) then
+      merged[name] = given[name]
+    end
+  end
+  for name, key in pairs(type(given.keys) == "table" and given.keys or {}) do
+    if fits(key, M.defaults.keys[name], true) then
+      merged.keys[name] = key
     end
   end
   return merged

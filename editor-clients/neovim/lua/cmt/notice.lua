@@ -99,7 +99,7 @@ function M.sentence(error)
   local data = M.present(error.data)
   local hint = type(data) == "table" and M.present(data.hint)
   if hint and not message:find(hint, 1, true) then
-    message = message .. " " .. hint
+    message = message .. (message:find("[.!?]$") and " " or ". ") .. hint
   end
   return (message:gsub("%s*\n%s*", " "))
 end

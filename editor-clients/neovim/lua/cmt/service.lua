@@ -66,10 +66,10 @@ function M.health()
   vim.cmd.checkhealth("cmt")
 end
 
-client.on_exit(function(expected)
+client.on_exit(function(expected, why)
   require("cmt.events").fire("CmtServerExit", { expected = expected })
   if not expected and vim.v.exiting == vim.NIL then
-    notice.fail("cmt-lsp has ended; the transcript stays as it is. Start it again with :Cmt restart.")
+    notice.fail(why)
   end
   for _, chat in ipairs(chats.all()) do
     chat:bar()
