@@ -6,8 +6,8 @@ import type { Panel } from "./panel.ts";
 import { gone, reads, seen } from "./seeing.ts";
 import type { Stage } from "./stage.ts";
 
-/** Long enough for every model's cache. */
-const LONG = Array.from({ length: 1500 }, (_, line) => `Line ${line} of a text that is worth keeping.`).join("\n");
+/** A question that is long enough for every model's cache, and like no other. */
+const long = (about: string) => `${about}\n${"A line that is worth keeping.\n".repeat(400)}`;
 
 export function money(stage: Stage): void {
   const { workbench, simulator } = stage;
@@ -46,7 +46,7 @@ export function money(stage: Stage): void {
     stage.test(`header and status bar equal the ledger where the cache is written for ${lifetime}`, async () => {
       await stage.settings({ "cmt.promptCache": lifetime });
       const panel = await stage.freshChat();
-      await panel.askAndWait(LONG);
+      await panel.askAndWait(long(`Kept for ${lifetime}`));
       const usage = await equal(panel);
       assert.ok(usage[field] > 1000, `written for ${lifetime}: ${JSON.stringify(usage)}`);
       await panel.askAndWait("And now from the cache");
@@ -73,7 +73,7 @@ export function money(stage: Stage): void {
 
   stage.test("a cold cache and what a switch of the model loses are told before", async () => {
     const panel = await stage.freshChat();
-    await panel.askAndWait(LONG);
+    await panel.askAndWait(long("Kept for one model"));
     await panel.composer.fill("and?");
     await reads(panel.forecast, /cache warm/);
     await panel.button(/^Model: /).click();
@@ -87,6 +87,7 @@ export function money(stage: Stage): void {
 
   stage.test("a budget warns, stops, lets one question pass when it is told to, and is gone when it is taken away", async () => {
     const panel = await stage.freshChat();
+    await simulator.reply("One.", "Two.", "Three.");
     await panel.askAndWait("before there is a budget");
     await budget("Each session", "0.000001");
     await panel.composer.fill("a question over the budget");

