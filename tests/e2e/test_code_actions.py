@@ -18,6 +18,8 @@ TEXT = "import os\n\n\ndef one(x):\n    return x\n\n\ndef two(y):\n    return y\
 ONE, TWO = "def one(x):\n    return x", "def two(y):\n    return y"
 NEW = "def one(x: int) -> int:\n    return x"
 BLOCK = f"```python\n{NEW}\n```"
+WIDE_LINE = 's = "日本 😀 é"; t = "😀"  # 😀'
+WIDE = f"class A:\r\n    {WIDE_LINE}\r\n    u = 2\r\n"
 PROBLEM = {
     "range": {"start": {"line": 4, "character": 4}, "end": {"line": 4, "character": 10}},
     "severity": 1,
@@ -185,42 +187,50 @@ def test_ranges_that_make_no_sense_do_no_harm(bench: Bench) -> None:
     assert titles(bench.acting.actions(uri, {"start": far, "end": far}))[0] == "ask about this file"
 
 
-def test_an_editor_gets_actions_in_the_form_it_knows(
+def test_an_editor_that_resolves_gets_the_command_when_it_is_chosen(
     make_editor: MakeEditor, sim: Simulator, world: Path
 ) -> None:
-    """Lazily where it resolves the command, as bare commands where it knows no more; switched off by its options."""
+    """In UTF-32, as Emacs counts; the edit is annotated with model and cost. Its options switch the menu off."""
     support = CAPABLE["textDocument"]["codeAction"] | {
         "dataSupport": True,
         "resolveSupport": {"properties": ["edit", "command"]},
     }
-    lazy = own_bench(make_editor, sim, world, CAPABLE | {"textDocument": {"codeAction": support}})
-    uri = lazy.document()
-    action = lazy.acting.find(lazy.acting.actions(uri, ONE), "improve")
-    assert "command" not in action
-    resolved = lazy.acting.editor.result("codeAction/resolve", action)
-    assert resolved["command"]["command"] == "cmt.act"
-    lazy.answer(BLOCK)
-    lazy.acting.run(resolved)
-    assert "done" in lazy.acting.told_last()
-    lazy.acting.editor.notify(
-        "workspace/didChangeConfiguration", {"settings": {"cmt": {"codeActions": False}}}
-    )
-    assert lazy.acting.actions(uri, TWO) == []
-    bare = own_bench(make_editor, sim, world, {})
-    commands = bare.acting.actions(bare.document(), ONE)
-    assert [set(command) for command in commands] == [{"title", "command", "arguments"}] * 5
-
-
-def test_initialize_tells_what_there_is(make_editor: MakeEditor) -> None:
-    """Kinds, that actions are resolved, and the commands, beside the operations."""
-    capabilities = make_editor().open()["capabilities"]
-    assert capabilities["codeActionProvider"] == {
-        "codeActionKinds": ["quickfix", "refactor.rewrite", "claude"],
-        "resolveProvider": True,
+    edits = {"documentChanges": True, "changeAnnotationSupport": {}}
+    capabilities = {
+        "general": {"positionEncodings": ["utf-32"]},
+        "textDocument": {"codeAction": support},
+        "workspace": {"applyEdit": True, "workspaceEdit": edits},
     }
-    assert {"cmt.ask", "cmt.act", "cmt.stop", "cmt.allow", "cmt.chat"} <= set(
-        capabilities["executeCommandProvider"]["commands"]
+    bench = own_bench(make_editor, sim, world, CAPABLE | capabilities)
+    uri = bench.document(WIDE)
+    action = bench.acting.find(bench.acting.actions(uri, WIDE_LINE), "improve")
+    assert "command" not in action
+    resolved = bench.acting.editor.result("codeAction/resolve", action)
+    assert resolved["command"]["command"] == "cmt.act"
+    bench.answer('```python\ns = "naïve 😀"\n```')
+    bench.acting.run(resolved)
+    assert "done" in bench.acting.told_last()
+    assert bench.acting.text(uri) == WIDE.replace(WIDE_LINE, 's = "naïve 😀"')
+    edit = bench.acting.edits[-1]["edit"]
+    (note,) = edit["changeAnnotations"].values()
+    assert note["label"] == "Claude: improve line 2"
+    assert "$" in note["description"]
+    assert edit["documentChanges"][0]["edits"][0]["annotationId"] in edit["changeAnnotations"]
+    options = {"settings": {"cmt": {"codeActions": False}}}
+    bench.acting.editor.notify("workspace/didChangeConfiguration", options)
+    assert bench.acting.actions(uri) == []
+
+
+def test_initialize_tells_what_there_is(bench: Bench) -> None:
+    """Kinds, that actions are resolved, and the commands, beside the operations."""
+    told = next(
+        m["result"] for m in bench.acting.editor.messages if "capabilities" in (m.get("result") or {})
     )
+    kinds = ["quickfix", "refactor.rewrite", "claude"]
+    capabilities = told["capabilities"]
+    assert capabilities["codeActionProvider"] == {"codeActionKinds": kinds, "resolveProvider": True}
+    commands = set(capabilities["executeCommandProvider"]["commands"])
+    assert {"cmt.ask", "cmt.act", "cmt.stop", "cmt.allow", "cmt.chat"} <= commands
 
 
 # --- edits
@@ -285,52 +295,32 @@ def test_lines_that_vanish_leave_no_empty_line(ends: str, bench: Bench) -> None:
     assert bench.acting.text(uri) == ends.join(["import re", "", "x = re"])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-def test_positions_count_in_the_editors_units(
-    encoding: str, make_editor: MakeEditor, sim: Simulator, world: Path
-) -> None:
-    """Beside characters of one, two and four units; CRLF stays, indentation that the model left away comes back."""
-    bench = own_bench(make_editor, sim, world, CAPABLE | {"general": {"positionEncodings": [encoding]}})
-    text = 'class A:\r\n    s = "日本 😀 é"; t = "😀"  # 😀\r\n    u = 2\r\n'
-    uri = bench.document(text)
-    bench.answer('```python\ns = "naïve 😀"\n```')
-    bench.acting.choose(uri, 's = "日本 😀 é"; t = "😀"  # 😀', "improve")
-    assert "done" in bench.acting.told_last()
-    assert bench.acting.text(uri) == 'class A:\r\n    s = "naïve 😀"\r\n    u = 2\r\n'
-    bench.answer("```python\nt\n```")
-    part = bench.acting.documents[uri].range_of('"naïve 😀"\r\n    u')
-    bench.acting.choose(uri, part, "improve")
-    assert "done" in bench.acting.told_last()
-    assert bench.acting.text(uri) == "class A:\r\n    s = t = 2\r\n"
+def test_positions_count_in_utf_16(bench: Bench) -> None:
+    """As VS Code counts; CRLF stays, and indentation that the model left away comes back."""
+    change_a_wide_line(bench)
 
 
-def test_an_edit_is_annotated_where_the_editor_knows_that(
+def test_an_edit_lands_in_an_editor_that_knows_no_versions(
     make_editor: MakeEditor, sim: Simulator, world: Path
 ) -> None:
-    """With model and cost; without documentChanges an edit has no version to check, and still lands."""
-    annotated = CAPABLE | {
-        "workspace": {
-            "applyEdit": True,
-            "workspaceEdit": {"documentChanges": True, "changeAnnotationSupport": {}},
-        }
-    }
-    bench = own_bench(make_editor, sim, world, annotated)
-    bench.answer(BLOCK)
-    bench.acting.choose(bench.document(), ONE, "improve")
+    """In UTF-8, as Helix and Kakoune count."""
+    capabilities = {"general": {"positionEncodings": ["utf-8"]}, "workspace": {"applyEdit": True}}
+    bench = own_bench(make_editor, sim, world, CAPABLE | capabilities)
+    change_a_wide_line(bench)
+    assert set(bench.acting.edits[-1]["edit"]) == {"changes"}
+
+
+def change_a_wide_line(bench: Bench) -> None:
+    """Beside characters of one, two, three and four bytes: a line, and then a part of two."""
+    uri = bench.document(WIDE)
+    bench.answer('```python\ns = "naïve 😀"\n```')
+    bench.acting.choose(uri, WIDE_LINE, "improve")
     assert "done" in bench.acting.told_last()
-    edit = bench.acting.edits[-1]["edit"]
-    (note,) = edit["changeAnnotations"].values()
-    assert note["label"] == "Claude: improve lines 4-5"
-    assert "$" in note["description"]
-    assert edit["documentChanges"][0]["edits"][0]["annotationId"] in edit["changeAnnotations"]
-    plain = own_bench(make_editor, sim, world, {"workspace": {"applyEdit": True}})
-    plain.answer(BLOCK)
-    uri = plain.document()
-    command = plain.acting.find(plain.acting.actions(uri, ONE), "improve")
-    plain.acting.command(command["command"], *command["arguments"])
-    assert "done" in plain.acting.told_last()
-    assert plain.acting.text(uri) == TEXT.replace(ONE, NEW)
-    assert set(plain.acting.edits[-1]["edit"]) == {"changes"}
+    assert bench.acting.text(uri) == WIDE.replace(WIDE_LINE, 's = "naïve 😀"')
+    bench.answer("```python\nt\n```")
+    bench.acting.choose(uri, '"naïve 😀"\r\n    u', "improve")
+    assert "done" in bench.acting.told_last()
+    assert bench.acting.text(uri) == "class A:\r\n    s = t = 2\r\n"
 
 
 def test_an_unsaved_document_is_worked_on_like_any_other(bench: Bench) -> None:
@@ -640,21 +630,6 @@ def test_words_go_on_in_a_session_that_is_named(bench: Bench) -> None:
     assert bench.acting.editor.result("cmt/session/get", {"sessionId": session})["session"]["name"] == "mine"
 
 
-def test_an_answer_that_no_file_can_hold_is_in_the_message(
-    make_editor: MakeEditor, sim: Simulator, world: Path
-) -> None:
-    bench = own_bench(make_editor, sim, world, CAPABLE)
-    bench.answer("It returns x.")
-    uri = bench.document()
-    bench.acting.actions(uri, ONE)
-    wait_until((world / "state").exists)
-    (world / "state" / "transcripts").write_text("in the way")
-    bench.acting.choose(uri, ONE, "explain")
-    told = bench.acting.told_last()
-    assert "is not a folder" in told
-    assert "It returns x." in told
-
-
 def test_a_version_that_is_old_is_refused(bench: Bench) -> None:
     """Zero is a version."""
     uri = bench.document()
@@ -819,14 +794,29 @@ def test_own_prompts_are_in_the_menu(make_editor: MakeEditor, sim: Simulator, wo
     assert len(bench.sent()) == 2
 
 
+def test_an_answer_that_no_file_can_hold_is_in_the_message(
+    make_editor: MakeEditor, sim: Simulator, world: Path
+) -> None:
+    (world / "state").mkdir(mode=0o700)
+    (world / "state" / "transcripts").write_text("in the way")
+    bench = own_bench(make_editor, sim, world, CAPABLE)
+    bench.answer("It returns x.")
+    bench.acting.choose(bench.document(), ONE, "explain")
+    told = bench.acting.told_last()
+    assert "is not a folder" in told
+    assert "It returns x." in told
+
+
 def test_an_editor_that_cannot_do_anything_is_told_where_the_answer_is(
     make_editor: MakeEditor, sim: Simulator, world: Path
 ) -> None:
-    """No edits, no showing, no progress, no dialogs: the path of the transcript in a message."""
+    """Bare commands for a menu; no edits, no showing, no progress, no dialogs: the path in a message."""
     bench = own_bench(make_editor, sim, world, {})
     bench.answer(BLOCK)
-    command = bench.acting.find(bench.acting.actions(bench.document(), ONE), "improve")
+    commands = bench.acting.actions(bench.document(), ONE)
+    assert [set(command) for command in commands] == [{"title", "command", "arguments"}] * 5
+    command = bench.acting.find(commands, "improve")
     bench.acting.command(command["command"], *command["arguments"])
-    first, second = bench.acting.told_last(), bench.acting.told_last()
-    assert ".md" in first + second
-    assert "does not let a server change its text" in first + second
+    told = bench.acting.told_last() + bench.acting.told_last()
+    assert ".md" in told
+    assert "does not let a server change its text" in told
