@@ -16,6 +16,7 @@ end
 
 local function ask()
   local question = vim.api.nvim_buf_get_lines(buf, -2, -1, true)[1]
+  vim.g.asking = true
   append("\n")
   local messages = { { role = "user", content = question } }
   local body = { model = model, max_tokens = 16000, stream = true, messages = messages }
@@ -31,6 +32,7 @@ local function ask()
     end
     rest = rest:match(".*\n\n(.*)$") or rest
     append(table.concat(texts) .. (data and "" or "\n"))
+    vim.g.asking = data ~= nil
   end
   local headers = { "-H", "x-api-key: " .. key, "-H", "anthropic-version: 2023-06-01" }
   local command = vim.list_extend({ "curl", "-sN", url .. "/v1/messages", "--data-binary", "@-" }, headers)

@@ -45,6 +45,7 @@ class Way:
     focus: str
     buffer: str
     fill_at: str
+    busy: str
 
 
 def _file(name: str) -> str:
@@ -57,16 +58,17 @@ OURS = Way(
     "vim.api.nvim_set_current_win(require('cmt.chat').current():panes().prompt)",
     "require('cmt.chat').current().transcript.buf",
     "-1",
+    "#require('cmt.turn').running() > 0",
 )
-BARE = Way(
-    "bare Lua client",
-    _file("bare_chat.lua"),
-    "vim.cmd('wincmd b')",
-    "vim.fn.winbufnr(vim.fn.winnr('$'))",
-    "0",
-)
+LAST = "vim.fn.winbufnr(vim.fn.winnr('$'))"
+BARE = Way("bare Lua client", _file("bare_chat.lua"), "vim.cmd('wincmd b')", LAST, "0", "vim.g.asking")
 OTHER = Way(
-    "codecompanion", _file("rival_chat.lua"), "vim.cmd('wincmd b')", "vim.fn.winbufnr(vim.fn.winnr('$'))", "0"
+    "codecompanion",
+    _file("rival_chat.lua"),
+    "vim.cmd('wincmd b')",
+    LAST,
+    "0",
+    f"not vim.bo[{LAST}].modifiable",
 )
 
 
@@ -94,6 +96,11 @@ class Chat:
     def send(self) -> None:
         """Send what was typed."""
         self.nvim.keys("<C-s>")
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the answer has ended, and be in normal mode."""
+        self.nvim.keys("<C-\\><C-n>")
+        self.nvim.wait(f"vim.fn.mode() == 'n' and not ({self._way.busy})", seconds=seconds)
 
     def to_code(self) -> None:
         """Put the cursor into an empty line of the code, ready to be typed in."""

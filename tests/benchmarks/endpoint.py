@@ -25,7 +25,7 @@ def question(pieces: int, every: float = 0.0) -> str:
 
 
 def lines(pieces: int, every: float, name: str) -> str:
-    """What to ask for an answer of code whose fence stays open; each line is a delta, has a number and bears the name."""
+    """What to ask for an answer of code in a fence; each line is a delta, has a number and bears the name."""
     return f"{question(pieces, every)}, called {name}"
 
 
@@ -42,7 +42,7 @@ class ToldEndpoint(Simulator):
         pieces, every, name = _QUESTION.findall(str(body["messages"][-1]["content"]))[-1]
         chunks: tuple[str, ...] = (PIECE,) * int(pieces)
         if name:
-            chunks = ("```lua\n", *(f"{line(name, n)} [[ {PIECE}\n" for n in range(int(pieces))))
+            chunks = ("```lua\n", *(f"{line(name, n)} [[ {PIECE}\n" for n in range(int(pieces))), "```\n")
         return Answer(chunks=chunks, chunk_delay=float(every), stop_reason="end_turn")
 
 

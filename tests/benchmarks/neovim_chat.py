@@ -66,7 +66,7 @@ class Player:
         one.nvim.screen.wait_for(line(name, 0), seconds=PATIENCE)
         took = one.nvim.screen.flushes[-1] - began
         one.nvim.screen.wait_for(line(name, 2), seconds=PATIENCE)
-        settle(one)
+        one.settle(PATIENCE)
         return took * 1000
 
     def steady(self, one: Chat, taken: Taken) -> None:
@@ -79,7 +79,7 @@ class Player:
             if max(numbers, default=-1) > shown[-1][1]:
                 shown.append((time.monotonic(), max(numbers)))
 
-        cpu = processor_seconds(one)
+        cpu, sent = processor_seconds(one), time.monotonic()
         one.nvim.screen.watch = watch
         one.send()
         one.nvim.screen.wait_for(line(name, self.paced - 1), seconds=PATIENCE)
@@ -87,8 +87,8 @@ class Player:
         taken.cpu.append(processor_seconds(one) - cpu)
         times = [at for at, _ in shown[1:]]
         taken.updates.append(float(len(times)))
-        taken.gap.append(max((b - a for a, b in pairwise(times)), default=0.0) * 1000)
-        settle(one)
+        taken.gap.append(max(b - a for a, b in pairwise([sent, *times])) * 1000)
+        one.settle(PATIENCE)
 
     def typed(self, one: Chat, pieces: int, every: float) -> tuple[float, float]:
         """Seconds until the whole answer is on the screen, and how long a letter typed in the code takes, p95 in ms."""
@@ -106,17 +106,8 @@ class Player:
             waits.append((time.monotonic() - sent) * 1000)
             time.sleep(KEY_GAP)
         took = time.monotonic() - began
-        settle(one)
+        one.settle(PATIENCE)
         return took, percentile(waits, 0.95)
-
-
-def settle(one: Chat) -> None:
-    """Wait until the editor answers and draws no more."""
-    one.nvim.keys("<C-\\><C-n>")
-    one.nvim.wait("vim.fn.mode() == 'n'", seconds=PATIENCE)
-    one.nvim.lua(
-        "local turns = package.loaded['cmt.turn']; vim.wait(5000, function() return not turns or #turns.running() == 0 end, 5)"
-    )
 
 
 def processor_seconds(one: Chat) -> float:

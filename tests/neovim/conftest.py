@@ -14,13 +14,11 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "server")]
 
-from nvim_child import KEY, NvimChild, Start  # noqa: E402
+from nvim_child import NvimChild, Start  # noqa: E402
+from nvim_world import begin, workspace  # noqa: E402
 from shared_nvim import SharedNvim  # noqa: E402
 
 from cmt_lsp.simulator import Simulator, simulator_in_thread  # noqa: E402
-
-SERVER = f"{{ {sys.executable!r}, '-P', '-m', 'cmt_lsp', '--stdio' }}"
-CODE = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
 
 
 @pytest.fixture(scope="session")
@@ -48,47 +46,10 @@ def sim(endpoint: Simulator) -> Simulator:
     return endpoint
 
 
-def workspace(home: Path) -> Path:
-    """A home with one file in its folder `work`."""
-    (home / "work").mkdir(exist_ok=True)
-    (home / "work" / "main.py").write_text(CODE)
-    return home
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
     """A workspace with one file, and the only home that Neovim and the server see."""
     return workspace(tmp_path)
-
-
-def begin(
-    nvim_path: str,
-    home: Path,
-    base_url: str,
-    *,
-    setup: str = "",
-    key: str = KEY,
-    env: dict[str, str] | None = None,
-    **options: Any,
-) -> NvimChild:
-    """Start Neovim; `setup` is Lua that runs before anything of the plugin does."""
-    places = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA", "STATE")}
-    variables = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "TERM": "xterm-256color",
-        "ANTHROPIC_API_KEY": key,
-        "ANTHROPIC_BASE_URL": base_url,
-        "CMT_STATE_DIR": str(home / "state"),
-        **places,
-        **(env or {}),
-    }
-    nvim = NvimChild(nvim_path, variables, home / "work", **options)
-    nvim.lua(f"vim.lsp.config('cmt_lsp', {{ cmd = {SERVER} }})")
-    if setup:
-        nvim.lua(setup)
-    return nvim
 
 
 @pytest.fixture

@@ -94,7 +94,9 @@ def test_a_retry_over_a_budget_is_retried_after_a_yes(limited: NvimChild, sim: S
     limited.command("Cmt budget day 0.000001")
     limited.screen.wait_for("Limit")
     limited.command("Cmt retry")
-    limited.screen.wait_for("Do not send", "Send this one all the same")
+    limited.screen.wait_for("Do not send", "Send this one all the same", "this turn once.")
+    frame = [row for row in limited.screen.lines if "│ Even a short answer" in row]
+    assert frame, "the question stands in its frame, whole"
     assert not limited.blocked()
     limited.keys("2<CR>")
     limited.screen.wait_for("Second try.")

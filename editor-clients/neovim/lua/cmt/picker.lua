@@ -9,22 +9,45 @@ local function is_neovims_own()
   return debug.getinfo(vim.ui.select, "S").source:find("vim/ui.lua", 1, true) ~= nil
 end
 
+--- What stands above the choices: nothing where the prompt fits into the frame, else all of it, in lines.
+---@param prompt string
+---@param width integer
+---@return string[]
+local function head(prompt, width)
+  if vim.fn.strdisplaywidth(prompt) <= width - 4 and not prompt:find("\n") then
+    return {}
+  end
+  local lines = { "" }
+  for word in prompt:gmatch("%S+") do
+    if vim.fn.strdisplaywidth(lines[#lines] .. " " .. word) > width then
+      lines[#lines + 1] = ""
+    end
+    lines[#lines] = lines[#lines] .. " " .. word
+  end
+  lines[#lines + 1] = ""
+  return lines
+end
+
 ---@generic T
 ---@param items T[]
 ---@param opts { prompt: string, format_item: fun(item: T): string }
 ---@param on_choice fun(item: T?)
 ---@return fun() close the choice, as if it had been closed by hand
 local function float(items, opts, on_choice)
-  local lines, width = {}, vim.fn.strdisplaywidth(opts.prompt) + 4
+  local widest = vim.o.columns - 4
+  local lines, width = head(opts.prompt, math.min(widest, 76)), 0
+  local above = #lines
   for i, item in ipairs(items) do
-    lines[i] = ("%2d  %s "):format(i, (opts.format_item(item):gsub("\n", " ")))
-    width = math.max(width, vim.fn.strdisplaywidth(lines[i]))
+    lines[above + i] = ("%2d  %s "):format(i, (opts.format_item(item):gsub("\n", " ")))
+  end
+  for _, line in ipairs(above == 0 and { opts.prompt .. "    ", unpack(lines) } or lines) do
+    width = math.max(width, vim.fn.strdisplaywidth(line))
   end
   local buf = vim.api.nvim_create_buf(false, true)
   vim.api.nvim_buf_set_lines(buf, 0, -1, true, lines)
   vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = "wipe"
-  width = math.min(width, vim.o.columns - 4)
+  width = math.min(width, widest)
   local height = math.max(1, math.min(#lines, vim.o.lines - 6))
   local back = vim.api.nvim_get_current_win()
   if vim.api.nvim_get_mode().mode:sub(1, 1) == "i" then
@@ -38,9 +61,10 @@ local function float(items, opts, on_choice)
     col = math.floor((vim.o.columns - width) / 2),
     style = "minimal",
     border = "rounded",
-    title = " " .. vim.fn.strcharpart(opts.prompt, 0, width - 2) .. " ",
+    title = above == 0 and " " .. opts.prompt .. " " or nil,
   })
   vim.wo[win].cursorline = true
+  vim.api.nvim_win_set_cursor(win, { above + 1, 0 })
   local answered = false
   ---@param item any
   local function answer(item)
@@ -60,7 +84,10 @@ local function float(items, opts, on_choice)
     vim.keymap.set("n", key, choose, { buffer = buf, nowait = true })
   end
   map("<CR>", function()
-    answer(items[vim.api.nvim_win_get_cursor(win)[1]])
+    local item = items[vim.api.nvim_win_get_cursor(win)[1] - above]
+    if item ~= nil then -- on the words above the choices nothing is chosen
+      answer(item)
+    end
   end)
   for _, key in ipairs({ "q", "<Esc>", "<C-c>" }) do
     map(key, function()
@@ -69,7 +96,7 @@ local function float(items, opts, on_choice)
   end
   for i = 1, math.min(9, #items) do
     map(tostring(i), function()
-      vim.api.nvim_win_set_cursor(win, { i, 0 })
+      vim.api.nvim_win_set_cursor(win, { above + i, 0 })
     end)
   end
   vim.api.nvim_create_autocmd({ "WinLeave", "BufWipeout" }, {
