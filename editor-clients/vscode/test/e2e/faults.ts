@@ -40,17 +40,28 @@ export function faults(stage: Stage): void {
     });
   }
 
-  stage.test("an endpoint that hangs up is tried again, then by the button", async () => {
+  stage.test("a question that was refused is sent again by the button, and the draft goes with it", async () => {
     const panel = await stage.freshChat();
-    await simulator.fail(...Array.from({ length: 12 }, () => ({ kind: "status", code: 400, message: "no" })));
+    await simulator.fail({ kind: "status", code: 400, message: "no" });
     await panel.ask("Hello?");
     await seen(card(panel));
-    await simulator.forget();
     await simulator.reply("Here I am.");
     await card(panel).getByRole("button", { name: "Try again" }).click();
     await panel.lastTurn.says("Here I am.");
     await until("the draft went with it", async () => (await panel.composer.inputValue()) === "");
     await stage.agrees();
+  });
+
+  stage.test("a dead endpoint is tried several times, and says so in a sentence", async () => {
+    const panel = await stage.freshChat();
+    await simulator.fail(...Array.from({ length: 20 }, () => ({ kind: "reset" })));
+    await panel.ask("Is anybody there?");
+    await reads(panel.lastTurn.root, /Attempt 2 of/);
+    await panel.composer.fill("a draft meanwhile");
+    await panel.stop.click();
+    await gone(panel.stop);
+    assert.equal(await panel.composer.inputValue(), "a draft meanwhile");
+    await panel.composer.fill("");
   });
 
   stage.test("an answer that is cut off keeps what had come and says so", async () => {
