@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 import pyte
 from rich.console import Console
 from rich.style import Style
-from rich.terminal_theme import MONOKAI
+from rich.terminal_theme import MONOKAI, TerminalTheme
 from rich.text import Text
 
 PATIENCE = 20.0
@@ -42,7 +43,7 @@ class Tui:
         termios.tcsetwinsize(slave, (rows, columns))
         self.process = subprocess.Popen(
             argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, cwd=cwd,
-            env={"TERM": "xterm-256color", **env}, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={"TERM": "xterm-256color", "COLORTERM": "truecolor", **env}, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         os.close(slave)
         self._screen = pyte.Screen(columns, rows)
@@ -144,25 +145,27 @@ class Tui:
 
     # --- for people
 
-    def picture(self, path: Path, title: str) -> None:
-        """Write the screen as it is now into an SVG."""
-        console = Console(width=self._screen.columns, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
-        with self._changed:
+    def picture(self, path: Path, title: str, theme: TerminalTheme = MONOKAI) -> None:
+        """Write the screen as it is now into an SVG; `theme` says what the terminal's own colours are."""
+        with Path(os.devnull).open("w") as nowhere, self._changed:
+            console = Console(width=self._screen.columns, record=True, file=nowhere)
             for row in range(self._screen.lines):
                 console.print(self._row(row), no_wrap=True, overflow="crop")
-        path.write_text(console.export_svg(title=title, theme=MONOKAI), encoding="utf-8")
+        path.write_text(console.export_svg(title=title, theme=theme), encoding="utf-8")
 
     def _row(self, row: int) -> Text:
-        text, cells = Text(), self._screen.buffer[row]
-        for column in range(self._screen.columns):
-            cell = cells[column]
-            cursor = (row, column) == (self._screen.cursor.y, self._screen.cursor.x)
-            style = Style(
-                color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
-                underline=cell.underscore, reverse=cell.reverse != cursor,
-            )  # fmt: skip
-            text.append(cell.data, style)
+        cells = [(self._style(row, column), column) for column in range(self._screen.columns)]
+        text = Text()
+        for style, group in itertools.groupby(cells, key=lambda cell: cell[0]):
+            text.append("".join(self._screen.buffer[row][column].data for _, column in group), style)
         return text
+
+    def _style(self, row: int, column: int) -> Style:
+        cell, cursor = self._screen.buffer[row][column], self._screen.cursor
+        return Style(
+            color=_colour(cell.fg), bgcolor=_colour(cell.bg), bold=cell.bold, italic=cell.italics,
+            underline=cell.underscore, reverse=cell.reverse != ((row, column) == (cursor.y, cursor.x)),
+        )  # fmt: skip
 
 
 def _colour(name: str) -> str | None:
