@@ -141,11 +141,14 @@ def test_no_edit_lands_on_changed_text_and_no_answer_is_lost(
     """At the end server and editor still hold the same text."""
     editor, sim = acting
     numbers = iter(range(1, 10**6))
-    asked = landed = 0
+    asked = landed = silent = 0
     for seed in range(campaign_size(6, 250)):
         editor.shown.clear()
         game = Round(editor, sim, tmp_path / f"r{seed}.py", seed)
         game.play(numbers)
-        asked, landed = asked + len(game.asked), landed + len(game.landed)
-    figure("code actions at random", f"{asked} asked, {landed} landed, {asked - landed} kept in transcripts")
+        asked, landed, silent = asked + len(game.asked), landed + len(game.landed), silent + game.silent
+    figure(
+        "code actions at random",
+        f"{asked} asked, {landed} landed, {silent} stopped before a word, the rest kept in transcripts",
+    )
     assert 0 < landed < asked

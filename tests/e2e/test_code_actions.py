@@ -259,17 +259,24 @@ def test_an_answer_takes_the_place_of_what_was_selected(bench: Bench) -> None:
 
 
 def test_the_command_is_answered_before_anything_else_is_said(bench: Bench) -> None:
-    """One editor loses a question that comes first, and another freezes until the answer."""
+    """One editor loses a question that comes first, and another freezes until the answer.
+
+    A token that came with the command ends with its answer, so nothing is told on it.
+    """
     uri = bench.document()
     bench.answer(BLOCK)
     editor = bench.acting.editor
     command = bench.acting.find(bench.acting.actions(uri, ONE), "improve")["command"]
     start = len(editor.messages)
-    request = editor.ask(
-        "workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]}
-    )
-    bench.acting.told_last()
-    assert editor.messages[start].get("id") == request
+    params = {"command": command["command"], "arguments": command["arguments"], "workDoneToken": "theirs"}
+    request = editor.ask("workspace/executeCommand", params)
+    assert "done" in bench.acting.told_last()
+    since = editor.messages[start:]
+    answered = next(at for at, message in enumerate(since) if message.get("id") == request)
+    offered = next(at for at, message in enumerate(since) if "workDoneProgress" in message.get("method", ""))
+    assert answered < offered
+    assert editor.values("theirs") == []
+    assert editor.values(bench.acting.tokens[-1])[-1]["kind"] == "end"
 
 
 def test_problems_go_along_with_the_code_around_them(bench: Bench) -> None:
