@@ -16,11 +16,15 @@ export class Actions {
   readonly pictures: Pictures;
   readonly questions: Questions;
   readonly comparing: Comparing;
+  /** Where the conversation is read, as `placeOf` tells it; nothing at the end itself. Kept through hiding. */
+  place: number | undefined;
   private readonly desk: Desk;
 
   constructor(
     readonly store: Store,
     readonly host: Host,
+    /** Told when something is to be kept that is not in the state. */
+    private readonly keep: () => void,
   ) {
     this.desk = new Desk(store, host);
     this.sessions = new Sessions(this.desk);
@@ -48,6 +52,13 @@ export class Actions {
       default:
         this.store.receive(message);
     }
+  }
+
+  /** The conversation was scrolled. */
+  placed(place: number | undefined): void {
+    if (place === this.place) return;
+    this.place = place;
+    this.keep();
   }
 
   /** Fetch what is known to be missing, and send what waited for the end of a turn. */

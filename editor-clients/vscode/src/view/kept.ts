@@ -5,7 +5,7 @@ import { isEmpty } from "./state/draft";
 import type { Panel } from "./state/panel";
 
 /** The part of the state that is nowhere else. A question that waits is a draft again, so that nothing is sent unseen. */
-export function keptOf(panel: Panel): PanelState {
+export function keptOf(panel: Panel, place: number | undefined): PanelState {
   const drafts: PanelState["drafts"] = {};
   for (const [key, draft] of Object.entries(panel.drafts)) {
     const held = panel.held[key];
@@ -18,5 +18,5 @@ export function keptOf(panel: Panel): PanelState {
       images: pictures.length ? pictures.map((picture) => picture.image) : undefined,
     };
   }
-  return { sessionId: panel.current, drafts, tabs: [...panel.tabs] };
+  return { sessionId: panel.current, drafts, tabs: [...panel.tabs], scroll: place };
 }

@@ -24,22 +24,33 @@ const REST_WITH_PICTURES = 1500;
 const code = acquireVsCodeApi();
 const store = new Store();
 const host = new Host((message) => code.postMessage(message));
-const actions = new Actions(store, host);
+const actions = new Actions(store, host, keepSoon);
 
 const kept = code.getState();
-if (kept) store.act({ type: "restored", state: kept });
+if (kept) {
+  store.act({ type: "restored", state: kept });
+  actions.place = kept.scroll;
+}
 
 let timer = 0;
+function keepSoon(): void {
+  const pictures = Object.values(store.panel.drafts).some((draft) => draft.pictures.length > 0);
+  clearTimeout(timer);
+  timer = window.setTimeout(keep, pictures ? REST_WITH_PICTURES : REST);
+}
+
+function keep(): void {
+  code.setState(keptOf(store.panel, actions.place));
+}
+
 store.subscribe((panel, before) => {
   const event = eventIn(panel, before);
   if (event) store.act({ type: "say", text: event });
-  if (panel.drafts === before.drafts && panel.tabs === before.tabs && panel.current === before.current && panel.held === before.held) return;
-  const pictures = Object.values(panel.drafts).some((draft) => draft.pictures.length > 0);
-  clearTimeout(timer);
-  timer = window.setTimeout(() => code.setState(keptOf(store.panel)), pictures ? REST_WITH_PICTURES : REST);
+  const same = panel.drafts === before.drafts && panel.tabs === before.tabs && panel.current === before.current && panel.held === before.held;
+  if (!same) keepSoon();
 });
 // A panel that is hidden is destroyed; what was typed a moment ago is kept first.
-window.addEventListener("pagehide", () => code.setState(keptOf(store.panel)));
+window.addEventListener("pagehide", keep);
 
 window.addEventListener("message", (event: MessageEvent<FromHost>) => actions.received(event.data));
 render(

@@ -3,14 +3,19 @@
 import type { ChatParams, ContextItem, Prediction, RetryParams, TurnResult } from "../../wire";
 import { bodyOf } from "../host";
 import { isEmpty, NO_DRAFT, type Held } from "../state/draft";
-import type { Panel } from "../state/panel";
+import { NEW, type Panel } from "../state/panel";
 import { isBusy, type Asking, type Failure } from "../state/session";
 import type { Desk } from "./desk";
 import type { Sessions } from "./sessions";
 
+/** Milliseconds between two words to the server that somebody types. */
+const TYPING_PAUSE = 20_000;
+
 export class Questions {
   /** The selection that each question was about, for changing it through a diff. */
   private readonly origins = new Map<string, ContextItem>();
+  private toldTyping = 0;
+  private mayKeep = true;
 
   constructor(
     private readonly desk: Desk,
@@ -54,6 +59,17 @@ export class Questions {
       return;
     }
     await this.ask(current, question, over);
+  }
+
+  /** Somebody types: what is warm is kept so, where the settings want that. Told now and then, and not where they do not. */
+  typing(key: string): void {
+    const now = Date.now();
+    if (key === NEW || !this.mayKeep || now - this.toldTyping < TYPING_PAUSE) return;
+    this.toldTyping = now;
+    this.desk.host.call("cmt/cache/warm", { sessionId: key, keep: true }).then(
+      ({ state }) => (this.mayKeep = state !== "off"),
+      () => (this.mayKeep = false),
+    );
   }
 
   /** Take the waiting question back into the text box. */

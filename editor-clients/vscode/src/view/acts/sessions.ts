@@ -116,13 +116,15 @@ export class Sessions {
     await this.loadModels();
   }
 
-  /** Change a session, as a person or an advice says, and tell what the server notes about it. */
-  async change(params: SessionUpdateParams): Promise<void> {
-    await this.desk.noting(async () => {
+  /** Change a session, as a person or an advice says, and tell what the server notes about it; answers whether it was done. */
+  async change(params: SessionUpdateParams): Promise<boolean> {
+    const done = await this.desk.noting(async () => {
       const session = await this.desk.host.call("cmt/session/update", params);
       this.desk.store.act({ type: "renamed", session });
       if (session.notices?.length) this.desk.store.act({ type: "noticed", text: session.notices.join(" ") });
+      return true;
     });
+    return done ?? false;
   }
 
   async remove(session: Session): Promise<void> {

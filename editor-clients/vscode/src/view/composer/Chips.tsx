@@ -14,13 +14,20 @@ export function Chips() {
   const pinned = usePanel((panel) => panel.sessions[panel.current]?.info?.pinned);
   if (!attached.length && !selection && !pinned?.length) return null;
   const remove = (gone: Attached): void =>
-    actions.store.act({ type: "drafted", key: current, draft: { attached: attached.filter((one) => one !== gone) } });
+    actions.store.act({ type: "drafted", key: actions.store.panel.current, draft: { attached: attached.filter((one) => one !== gone) } });
+  const pin = async (one: Attached): Promise<void> => {
+    const sessionId = await actions.sessions.sessionFor(current);
+    if (await actions.sessions.change({ sessionId, pin: [one.item] })) remove(one);
+  };
   return (
     <ul class="chips" aria-label="Goes along with the question">
       {pinned?.map((pin) => (
         <li key={pin.id} class={`chip pinned ${pin.state}`} title={pin.reason ?? `Pinned: goes along with every question`}>
           <span class="name">{pin.title}</span>
           <span class="quiet">{tokens(pin.tokens)}</span>
+          <button type="button" class="icon small" aria-label={`Unpin ${pin.title}`} title="Unpin" onClick={() => void actions.sessions.change({ sessionId: current, unpin: [pin.id] })}>
+            <Icon name="close" />
+          </button>
         </li>
       ))}
       {attached.map((one) => (
@@ -29,6 +36,9 @@ export function Chips() {
             {one.label}
           </button>
           {one.tokens !== undefined && <span class="quiet">{tokens(one.tokens)}</span>}
+          <button type="button" class="icon small" aria-label={`Pin ${one.label}`} title="Pin: goes along with every question of this session" onClick={() => void pin(one)}>
+            <Icon name="pin" />
+          </button>
           <button type="button" class="icon small" aria-label={`Remove ${one.label}`} onClick={() => remove(one)}>
             <Icon name="close" />
           </button>

@@ -84,11 +84,13 @@ function TextBox() {
       rows={1}
       dir="auto"
       aria-label="Ask Claude"
-      placeholder={sendOnEnter ? "Ask Claude (Shift+Enter for a new line)" : "Ask Claude (Ctrl+Enter sends)"}
+      placeholder={sendOnEnter ? "Ask Claude" : "Ask Claude (Ctrl+Enter sends)"}
+      title={sendOnEnter ? "Enter sends, Shift+Enter begins a new line" : "Ctrl+Enter sends, Enter begins a new line"}
       spellcheck
       onInput={(event) => {
         actions.store.act({ type: "typed", key: current, text: event.currentTarget.value });
         fit();
+        actions.questions.typing(current);
       }}
       onKeyDown={keyed}
       onPaste={(event) => pasted(event, actions)}

@@ -11,7 +11,7 @@ export function Effort() {
     <Menu
       label={`Effort: ${effort ?? "the model's own"}`}
       title="Effort: older models read nothing from the cache after a change"
-      class="flat wide"
+      class="flat"
       face={<span>{effort ?? "effort"}</span>}
     >
       {(close) =>

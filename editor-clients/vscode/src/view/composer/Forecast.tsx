@@ -4,7 +4,7 @@ import { useActions, usePanel } from "../context";
 import { bodyOf } from "../host";
 import { NO_DRAFT } from "../state/draft";
 import { isBusy } from "../state/session";
-import { percent, tokens } from "../words";
+import { dollars, percent, tokens } from "../words";
 
 /** Milliseconds without a change before the server is asked. */
 const PAUSE = 300;
@@ -79,15 +79,16 @@ function usePrediction(): Told | undefined {
   return told;
 }
 
-/** Warm and cold in the server's figures. */
-function cacheWord({ cacheState }: Prediction): string {
+/** What the cache will do; where it is cold, with what that costs more. */
+function cacheWord({ cacheState, cost }: Prediction): string {
+  const more = (cost.coldNanoUsd ?? 0) - (cost.warmNanoUsd ?? 0);
   switch (cacheState) {
     case "warm":
       return "cache warm";
     case "partial":
       return "cache partly warm";
     case "cold":
-      return "cache cold";
+      return more > 0 ? `cold cache: +${dollars(more)}` : "cache cold";
     case "off":
       return "not cached";
     case "below-minimum":

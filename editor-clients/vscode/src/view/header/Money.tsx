@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Budget, StatusWarmth } from "../../wire";
 import { useActions, usePanel } from "../context";
-import { countdown, percent, tokens } from "../words";
+import { countdown, dollars, percent, tokens } from "../words";
 
 /** Where the context bar begins to be coloured. */
 const FULL = 0.6;
@@ -29,7 +29,7 @@ export function Money() {
         </span>
       )}
       {own?.contextFill !== undefined && <Context fill={own.contextFill} />}
-      {own?.warmth && <Warmth warmth={own.warmth} />}
+      {own?.warmth && <Warmth warmth={own.warmth} kept={status?.kept?.sessionId === current ? status.kept.text : undefined} />}
       {pressing.map((budget) => (
         <Pressing key={budget.scope} budget={budget} open={() => actions.store.act({ type: "page", page: "usage" })} />
       ))}
@@ -41,7 +41,7 @@ function Context({ fill }: { fill: number }) {
   const level = fill >= 0.9 ? "high" : fill >= FULL ? "raised" : "low";
   return (
     <span class="context" title={`The conversation fills ${percent(fill)} of the model's context`}>
-      <span class="quiet">Context </span>
+      <span class="quiet roomy">Context </span>
       <span
         class={`meter ${level}`}
         role="meter"
@@ -58,14 +58,15 @@ function Context({ fill }: { fill: number }) {
 }
 
 /** Warm with the time that is left, or cold. */
-function Warmth({ warmth }: { warmth: StatusWarmth }) {
+function Warmth({ warmth, kept }: { warmth: StatusWarmth; kept?: string }) {
   const left = useSecondsUntil(warmth.expiresAt);
   const warm = warmth.state === "warm" && left > 0;
+  const more = warmth.coldCostNanoUsd ? ` and costs ${dollars(warmth.coldCostNanoUsd)} more` : "";
   const title = warm
     ? `${tokens(warmth.tokens)} tokens are in the cache of ${warmth.model} until ${new Date(warmth.expiresAt).toLocaleTimeString()}`
-    : `The cache of ${warmth.model} is cold: the next question is written anew`;
+    : `The cache of ${warmth.model} is cold: the next question is written anew${more}`;
   return (
-    <span class={warm ? "warmth warm" : "warmth cold"} title={title}>
+    <span class={warm ? "warmth warm" : "warmth cold"} title={kept ? `${title}\n${kept}` : title}>
       <span class="dot" aria-hidden="true" />
       {warm ? (
         <>
@@ -91,7 +92,7 @@ function useSecondsUntil(iso: string): number {
 function Pressing({ budget, open }: { budget: Budget; open: () => void }) {
   return (
     <button type="button" class={`pressing ${budget.state}`} title={budget.display} onClick={open}>
-      {budget.scope} budget {budget.level}%
+      {budget.scope} <span class="roomy">budget</span> {budget.level}%
     </button>
   );
 }

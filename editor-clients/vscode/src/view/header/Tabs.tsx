@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { useLayoutEffect } from "preact/hooks";
 import { useActions, usePanel } from "../context";
 import { Icon } from "../icons";
@@ -35,9 +36,13 @@ function Tab({ id, selected }: { id: string; selected: boolean }) {
     const session = panel.sessions[id];
     return session !== undefined && isBusy(session);
   });
+  const frame = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (selected) frame.current!.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [selected, name]);
   const close = (): void => actions.store.act({ type: "closed", sessionId: id });
   return (
-    <div class={selected ? "tab selected" : "tab"} onAuxClick={(event) => event.button === 1 && close()}>
+    <div ref={frame} class={selected ? "tab selected" : "tab"} onAuxClick={(event) => event.button === 1 && close()}>
       <button
         type="button"
         id={`tab-${id}`}

@@ -5,6 +5,7 @@ import { NEW } from "../state/panel";
 import { isBusy, newSession, type SessionView } from "../state/session";
 import { Empty } from "./Empty";
 import { clicked } from "./clicks";
+import { goTo, placeOf } from "./place";
 import { AskedTurn, FailedTurn, Turn } from "./Turn";
 
 const NOTHING = newSession(NEW);
@@ -12,6 +13,8 @@ const NOTHING = newSession(NEW);
 const PAGE = 100;
 /** Pixels from the top at which older turns are fetched. */
 const NEAR_TOP = 300;
+/** Milliseconds without scrolling before the place is noted. */
+const REST = 200;
 /** Pixels from the end that still count as the end. */
 const NEAR = 24;
 
@@ -21,7 +24,7 @@ export function Transcript() {
   const session = usePanel((panel) => panel.sessions[panel.current] ?? NOTHING);
   const current = usePanel((panel) => panel.current);
   const box = useRef<HTMLDivElement>(null);
-  const { away, follow, jump } = useEnd(box, current);
+  const { away, follow, jump } = useEnd(box, current, session.applied > 0);
   const [shown, setShown] = useState(PAGE);
   useEffect(() => setShown(PAGE), [current]);
   const hidden = Math.max(0, session.turns.length - shown);
@@ -102,7 +105,9 @@ function Turns({ session, hidden }: { session: SessionView; hidden: number }) {
 }
 
 /** Stay at the end while the person is there, and only then. */
-function useEnd(box: { current: HTMLDivElement | null }, current: string) {
+function useEnd(box: { current: HTMLDivElement | null }, current: string, loaded: boolean) {
+  const actions = useActions();
+  const [kept] = useState(actions.place);
   const atEnd = useRef(true);
   const [away, setAway] = useState(false);
   const set = (end: boolean): void => {
@@ -114,9 +119,28 @@ function useEnd(box: { current: HTMLDivElement | null }, current: string) {
     box.current!.scrollTop = box.current!.scrollHeight;
   };
   useLayoutEffect(() => set(true), [current]);
+  useLayoutEffect(() => {
+    // Where it was read before the panel was hidden.
+    if (!loaded || kept === undefined) return;
+    const element = box.current!;
+    if (!goTo(element, kept)) return;
+    set(false);
+    // Once more when the turns there have their true heights.
+    requestAnimationFrame(() => requestAnimationFrame(() => goTo(element, kept)));
+  }, [loaded]);
   useEffect(() => {
     const element = box.current!;
-    const look = (): void => set(element.scrollHeight - element.scrollTop - element.clientHeight < NEAR);
+    let due = 0;
+    // Measured once the scrolling rests: it looks at every turn behind the place.
+    const place = (end: boolean): void => {
+      clearTimeout(due);
+      due = window.setTimeout(() => actions.placed(end ? undefined : placeOf(element)), REST);
+    };
+    const look = (): void => {
+      const end = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+      set(end);
+      place(end);
+    };
     const stay = (): void => {
       if (atEnd.current) element.scrollTop = element.scrollHeight;
     };
@@ -135,6 +159,7 @@ function useEnd(box: { current: HTMLDivElement | null }, current: string) {
       added.disconnect();
       element.removeEventListener("scroll", look);
       element.removeEventListener("wheel", wheel);
+      clearTimeout(due);
     };
   }, []);
   const follow = (): void => {

@@ -404,3 +404,39 @@ test("whatever state the server is in, the panel says it in a sentence with its 
   await button(page, "Set API key").click();
   await done(view);
 });
+
+test("a conversation that was being read is found at its place again", async () => {
+  const view = await opened({ height: 500 });
+  const { page } = view;
+  await page.locator(".transcript").hover();
+  await page.mouse.wheel(0, -700);
+  await button(page, "Jump to latest").waitFor();
+  await page.waitForFunction(() => window.fake.state?.scroll !== undefined);
+  const state = await page.evaluate(() => window.fake.state);
+  const place = await page.evaluate(() => document.querySelector(".transcript")!.scrollTop);
+  await view.close();
+  const again = await opened({ height: 500, scene: `(${chat.toString()})(); window.fake.state = ${JSON.stringify(state)};` });
+  await button(again.page, "Jump to latest").waitFor();
+  const found = await again.page.evaluate(() => document.querySelector(".transcript")!.scrollTop);
+  assert.ok(Math.abs(found - place) < 150, `${place} became ${found}`);
+  await done(again);
+});
+
+test("what is attached can be pinned to the session, and what is pinned taken off", async () => {
+  const view = await opened();
+  const { page } = view;
+  const item = { kind: "file", uri: "file:///a.py" } as const;
+  await page.evaluate((one) => {
+    window.fake.send({ type: "attach", attached: [{ item: one, label: "a.py" }] });
+    window.fake.answers["cmt/session/update"] = (params: { pin?: unknown[] }) =>
+      window.samples.session("session-1", { pinned: params.pin ? [{ id: "pin-1", kind: "file", title: "a.py", tokens: 900, state: "fresh" }] : [] });
+  }, item);
+  await button(page, "Pin a.py").click();
+  await button(page, "Unpin a.py").click();
+  await page.locator(".chip").waitFor({ state: "detached" });
+  assert.deepEqual(await calls(page, "cmt/session/update"), [
+    { sessionId: "session-1", pin: [item] },
+    { sessionId: "session-1", unpin: ["pin-1"] },
+  ]);
+  await done(view);
+});

@@ -120,7 +120,7 @@ export function status(sessionId: string, known: Partial<Status> = {}): Status {
 export function prediction(known: Partial<Prediction> = {}): Prediction {
   return {
     model: "claude-sonnet-5-5", inputTokens: 19_800, exact: true, outputTokens: { p50: 420, p90: 1300, max: 8192, basis: "31 answers of this session" },
-    cost: { priced: true, display: "$0.0128 (up to $0.0260); cold cache: +$0.0610", p50: 12_800_000, p90: 26_000_000, max: 140_000_000 },
+    cost: { priced: true, display: "$0.0128, up to $0.0260", coldNanoUsd: 73_800_000, warmNanoUsd: 12_800_000, p50: 12_800_000, p90: 26_000_000, max: 140_000_000 },
     cacheState: "warm", budgets: [{ scope: "day", limitNanoUsd: 5e9, remainingNanoUsd: 1.1e9, level: 78, levelP50: 78, levelP90: 79, outcome: "fits" }],
     contextFill: 0.34, ...known,
   };
