@@ -1,7 +1,8 @@
 // Ticks off the steps of the walkthrough that are done already.
 //
-// VS Code counts only what changes while the walkthrough is open, so what holds is told anew, as another true value,
-// whenever a tab opens that is neither text nor another known kind: the walkthrough's is such a one.
+// VS Code counts a context only if it becomes true after the walkthrough was opened for the first time, and never
+// again one that was true by then. So nothing is told before a tab is open that is neither text nor another known
+// kind: the walkthrough's is such a one.
 
 import * as vscode from "vscode";
 import type { Connection } from "../server/connection";
@@ -9,13 +10,12 @@ import type { Connection } from "../server/connection";
 export class Walkthrough implements vscode.Disposable {
   readonly #connection: Connection;
   readonly #listening: vscode.Disposable;
-  #told = 0;
 
   constructor(connection: Connection) {
     this.#connection = connection;
     this.#listening = vscode.Disposable.from(
       connection.onHealth(() => this.#tell()),
-      vscode.window.tabGroups.onDidChangeTabs(({ opened }) => opened.some((tab) => tab.input === undefined) && this.#tell()),
+      vscode.window.tabGroups.onDidChangeTabs(() => this.#tell()),
     );
   }
 
@@ -24,9 +24,13 @@ export class Walkthrough implements vscode.Disposable {
   }
 
   #tell(): void {
+    if (!mayBeOpen()) return;
     const { state, key } = this.#connection.health;
-    this.#told += 1;
-    void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready" && this.#told);
-    void vscode.commands.executeCommand("setContext", "cmt.hasKey", key === true && this.#told);
+    void vscode.commands.executeCommand("setContext", "cmt.serverReady", state === "ready");
+    void vscode.commands.executeCommand("setContext", "cmt.hasKey", key === true);
   }
+}
+
+function mayBeOpen(): boolean {
+  return vscode.window.tabGroups.all.some((group) => group.tabs.some((tab) => tab.input === undefined));
 }
