@@ -163,7 +163,7 @@ def _lines(
 
 
 def _name(prompt: Prompt, place: Place | None, folders: tuple[Path, ...]) -> str:
-    """Of the session: what was done to what, and no word of the code."""
+    """Of the session: what was done to what; of the code no more than the name of a symbol."""
     if place is None:
         return prompt.name
     path = (shown_path(place.uri, folders) or "an unsaved document").rsplit("/", 1)[-1]
