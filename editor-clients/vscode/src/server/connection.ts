@@ -202,7 +202,7 @@ export class Connection implements vscode.Disposable {
       },
       markdown: { isTrusted: false, supportHtml: false },
     };
-    const client = new LanguageClient("cmt", "cmt-lsp", { command: path, options: { cwd: homedir() } }, options);
+    const client = new QuietClient("cmt", "cmt-lsp", { command: path, options: { cwd: homedir() } }, options);
     client.registerFeature(OWN_WAYS);
     this.#listen(client);
     return client;
@@ -251,6 +251,13 @@ export class Connection implements vscode.Disposable {
 
   #note(what: string, error: unknown): void {
     this.#around.log.warn(`${what}: ${sentence(error)}`);
+  }
+}
+
+/** Writes errors to the log alone: the health has a sentence for each, with its button. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
   }
 }
 
