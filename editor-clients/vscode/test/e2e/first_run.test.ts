@@ -1,5 +1,7 @@
 // A machine that has nothing yet: each lack is one sentence with the button that mends it, and the draft waits.
 import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 
 import { KEY } from "../bed/code_server.ts";
 import { CMT_LSP } from "../bed/places.ts";
@@ -14,12 +16,16 @@ exec cat > /dev/null
 `;
 
 const stage = await Stage.open({
-  env: { ANTHROPIC_API_KEY: undefined, PATH: "/usr/bin:/bin", CMT_TEST: "first-run" },
+  env: { ANTHROPIC_API_KEY: undefined, PATH: "/usr/bin:/bin" },
   machine: { "cmt.server.useWorkspaceEnvironment": false },
   files: { "main.py": "print('hello')\n" },
   programs: { crashes: "#!/bin/sh\nexit 3\n", old: OLD, "no-python": "#!/bin/sh\nexit 127\n" },
 });
 const { workbench, server, simulator } = stage;
+// A key that the editor hands over goes to the address of the person's own file, never to one of the environment.
+const settings = join(server.root, "config", "cmt-lsp");
+await mkdir(settings, { recursive: true });
+await writeFile(join(settings, "config.toml"), `baseUrl = "${simulator.url}"\n`);
 const health = () => workbench.panel.frame.locator(".health");
 const named = (program: string) => `${server.root}/bin/${program}`;
 
@@ -46,6 +52,7 @@ stage.test("no Python: a sentence that names the setting", async () => {
 });
 
 stage.test("a path that names no program", async () => {
+  await gone(workbench.dialog);
   await server.machine({ "cmt.server.path": "/nowhere/cmt-lsp" });
   await reads(health(), "/nowhere/cmt-lsp, which cannot be run");
   await seen(workbench.panel.button("Set the path"));
@@ -78,7 +85,6 @@ stage.test("no key: it is asked for, kept in the secret storage, and the draft i
   await panel.lastTurn.says("Welcome.");
   const [question] = await simulator.questions();
   assert.equal(question!.headers["x-api-key"], KEY);
-  await workbench.command("Notifications: Clear All Notifications");
 });
 
 stage.test("the walkthrough shows the way", async () => {

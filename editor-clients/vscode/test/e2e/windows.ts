@@ -38,6 +38,7 @@ export function windows(stage: Stage): void {
     await panel.askAndWait("in the first window");
     const second = new Workbench(await stage.browser.context.newPage());
     await second.open(stage.server.address());
+    await second.openFile("main.py");
     await second.command("cmt: Open the chat");
     const other = second.panel;
     await seen(other.composer);

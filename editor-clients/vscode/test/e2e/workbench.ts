@@ -2,7 +2,7 @@
 import type { Locator, Page } from "../bed/index.ts";
 import { until } from "../bed/waiting.ts";
 import { Panel } from "./panel.ts";
-import { reads } from "./seeing.ts";
+import { reads, seen } from "./seeing.ts";
 
 export class Workbench {
   readonly page: Page;
@@ -49,12 +49,13 @@ export class Workbench {
     await this.pick(title, `>${title}`);
   }
 
-  /** Choose a row of the quick pick that is open, after typing `text`. */
+  /** Choose a row of the quick pick that is open: the first one, once `text` was typed. */
   async pick(row: string, text = row): Promise<void> {
     const box = this.page.locator(".quick-input-widget .quick-input-box input").first();
     await box.waitFor();
     await box.fill(text);
-    await this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: row }).first().click();
+    await seen(this.page.locator(".quick-input-list .monaco-list-row.focused").filter({ hasText: row }));
+    await box.press("Enter");
   }
 
   /** Answer the input box that is open. */
