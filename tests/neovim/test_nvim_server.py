@@ -96,7 +96,7 @@ def test_a_program_that_ends_at_once_is_told_of(start: Start) -> None:
     """And the question comes back."""
     nvim = start(setup="vim.lsp.config('cmt_lsp', { cmd = { 'false' } })")
     nvim.command("Cmt ask hello")
-    nvim.screen.wait_for("cmt-lsp has ended", ":Cmt restart")
+    nvim.screen.wait_for("ended before it was ready", "checkhealth cmt")
     nvim.wait(f"(function() {PROMPT} end)() == 'hello'")
     assert not nvim.blocked()
 

@@ -24,6 +24,8 @@ local mourners = {}
 local greeters = {}
 ---@type table<integer, cmt.Reply> the requests without an answer, which the death of the server must give one
 local open = {}
+---@type fun(err: cmt.wire.RpcErrorBody?)[] who waits until the server that starts may be asked
+local early = {}
 ---@type boolean whether the person asked for the end that is coming
 local leaving = false
 ---@type fun()? what comes after that end
@@ -97,10 +99,13 @@ function M.exited(_code, _signal, client_id)
   local client = vim.lsp.get_client_by_id(client_id)
   local why = client and not client.initialized and NEVER_READY or ENDED
   vim.schedule(function()
-    local waiting, expected, go_on = open, leaving, after_exit
-    running, open, streams, leaving, after_exit = nil, {}, {}, false, nil
+    local waiting, unsent, expected, go_on = open, early, leaving, after_exit
+    running, open, early, streams, leaving, after_exit = nil, {}, {}, {}, false, nil
     for _, reply in pairs(waiting) do
       reply({ code = M.GONE, message = why }, nil)
+    end
+    for _, go in ipairs(unsent) do
+      go({ code = M.GONE, message = why })
     end
     for _, hear in ipairs(mourners) do
       hear(expected, why)
@@ -162,13 +167,22 @@ function M.adopt(client)
   end
   local told = vim.tbl_get(client.server_capabilities, "experimental", "cmt")
   local found = require("cmt.checkup").contract_finding(told)
+  local unsent = early
+  early = {}
   if found.state == "ok" then
-    return
+    return vim.schedule(function() -- by then it was told of the buffers
+      for _, go in ipairs(unsent) do
+        go(nil)
+      end
+    end)
   end
   local sentence = ("cmt-lsp does not fit the plugin: %s. %s"):format(found.text, found.advice)
   local waiting = open
   open, leaving = {}, true
   client:stop(true)
+  for _, go in ipairs(unsent) do
+    go({ code = M.GONE, message = sentence })
+  end
   for _, reply in pairs(waiting) do
     reply({ code = M.GONE, message = sentence }, nil)
   end
@@ -229,17 +243,25 @@ function M.start()
   return client
 end
 
---- Ask the server. The reply comes in any case, once: from the server, from its death, or at once where none runs.
+--- Go on once the server may be asked: before it has answered `initialize` it knows none of its options. Called in any
+--- case, once, at once where it runs.
+---@param go fun(err: cmt.wire.RpcErrorBody?)
+function M.when_ready(go)
+  local client = M.start()
+  if not client then
+    return go({ code = M.GONE, message = "cmt-lsp does not run." })
+  elseif client.initialized then
+    return go(nil)
+  end
+  table.insert(early, go)
+end
+
+---@param client vim.lsp.Client
 ---@param method string
 ---@param params table<string, any>
 ---@param reply cmt.Reply
 ---@return integer? request_id
-local function request(method, params, reply)
-  local client = M.start()
-  if not client then
-    reply({ code = M.GONE, message = "cmt-lsp does not run." }, nil)
-    return nil
-  end
+local function send(client, method, params, reply)
   local key = {} ---@type table the request's own key: ids may not be known before the reply
   open[key] = reply
   local sent, id = client:request(method, vim.tbl_isempty(params) and vim.empty_dict() or params, function(err, result)
@@ -253,6 +275,23 @@ local function request(method, params, reply)
     reply({ code = M.GONE, message = ENDED }, nil)
     return nil
   end
+  return id
+end
+
+--- Ask the server. The reply comes in any case, once: from the server, from its death, or at once where none runs.
+---@param method string
+---@param params table<string, any>
+---@param reply cmt.Reply
+---@return integer? request_id where it was sent at once
+local function request(method, params, reply)
+  local id ---@type integer?
+  M.when_ready(function(err)
+    local client = M.get()
+    if err or not client then
+      return reply(err or { code = M.GONE, message = ENDED }, nil)
+    end
+    id = send(client, method, params, reply)
+  end)
   return id
 end
 

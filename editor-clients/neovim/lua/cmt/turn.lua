@@ -80,6 +80,9 @@ local HEAR = {
   end,
   waiting = function(self, value)
     self.wait = value.phase
+    if value.phase == "warming_up" or value.phase == "sharing" then
+      self.moved = vim.uv.now() -- what is waited for is known: that is no silence
+    end
     if self.phase ~= "streaming" then
       self:move(value.phase == "thinking" and "thinking" or "waiting")
     end
@@ -201,6 +204,16 @@ function Turn:stop()
   end
 end
 
+---@package
+---@param params table<string, any>
+function Turn:go_out(params)
+  local all = vim.tbl_extend("force", params, { partialResultToken = self.token })
+  self.session_id = all.sessionId
+  self.request_id = client.request(self.method, all, function(failure, result)
+    self:finish({ error = failure, result = result, gone = failure ~= nil and failure.code == client.GONE })
+  end)
+end
+
 --- Ask a question. What the request needs may take its time: the turn is there, and can be stopped, from the start.
 ---@param method "cmt/chat"|"cmt/retry"
 ---@param view cmt.TurnView
@@ -228,13 +241,10 @@ function M.send(method, view, prepare)
     if err then
       return self:finish({ error = err, gone = err.code == client.GONE })
     end
-    if self.phase == "done" then -- stopped meanwhile: nothing is sent
-      return
-    end
-    local all = vim.tbl_extend("force", params or {}, { partialResultToken = self.token })
-    self.session_id = all.sessionId
-    self.request_id = client.request(method, all, function(failure, result)
-      self:finish({ error = failure, result = result, gone = failure ~= nil and failure.code == client.GONE })
+    client.when_ready(function()
+      if self.phase ~= "done" then -- else it was stopped meanwhile: nothing is sent
+        self:go_out(params or {})
+      end
     end)
   end)
   return self
