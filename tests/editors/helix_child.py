@@ -23,7 +23,7 @@ class HelixChild(Tui):
         self.log = desk.root / "helix.log"
         super().__init__([helix, "-v", "--log", str(self.log), file], desk.env, desk.work, columns, rows)
         self.shows(file)
-        self.logs('"method":"initialized"')
+        self.logs('"method":"textDocument/didOpen"')
 
     def logs(self, words: str, times: int = 1) -> None:
         """Wait until the log holds the words this often."""

@@ -151,7 +151,11 @@ class Tui:
             console = Console(width=self._screen.columns, record=True, file=nowhere)
             for row in range(self._screen.lines):
                 console.print(self._row(row), no_wrap=True, overflow="crop")
-        path.write_text(console.export_svg(title=title, theme=theme), encoding="utf-8")
+        drawn = console.export_svg(title=title, theme=theme)
+        without_fonts = re.sub(
+            r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL
+        )  # nobody's server is asked for them
+        path.write_text(without_fonts, encoding="utf-8")
 
     def _row(self, row: int) -> Text:
         cells = [(self._style(row, column), column) for column in range(self._screen.columns)]
