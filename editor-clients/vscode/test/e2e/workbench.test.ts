@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { CMT_LSP } from "../bed/places.ts";
 import { chat } from "./chat.ts";
 import { code, FILES } from "./code.ts";
+import { COMMAND_FILES, commands } from "./commands.ts";
 import { faults } from "./faults.ts";
 import { hostile } from "./hostile.ts";
 import { images } from "./images.ts";
@@ -17,7 +18,7 @@ const CAMERA = '#!/bin/sh\nexec cat "$(dirname "$0")/screen.png"\n';
 
 const stage = await Stage.open({
   machine: { "cmt.server.path": CMT_LSP },
-  files: { "main.py": "print('hello')\n", "session.py": SOURCE, ...FILES },
+  files: { "main.py": "print('hello')\n", "session.py": SOURCE, ...FILES, ...COMMAND_FILES },
   // What takes a picture of a screen, where there is none.
   programs: { maim: CAMERA, scrot: CAMERA, "screen.png": png(123, 77) },
   env: { DISPLAY: ":99", XDG_SESSION_TYPE: "x11", WAYLAND_DISPLAY: undefined },
@@ -25,6 +26,7 @@ const stage = await Stage.open({
 
 describe("chat", () => chat(stage));
 describe("code", () => code(stage));
+describe("commands", () => commands(stage));
 describe("images", () => images(stage));
 describe("money", () => money(stage));
 describe("faults", () => faults(stage));
