@@ -55,7 +55,7 @@ export class Browser {
       viewport: { width, height },
       permissions: ["clipboard-read", "clipboard-write"],
     });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(30_000);
     context.setDefaultNavigationTimeout(60_000);
     return new Browser(context, profile);
   }

@@ -32,6 +32,8 @@ const QUIET = {
   "chat.disableAIFeatures": true,
   "workbench.tips.enabled": false,
   "files.simpleDialog.enable": true,
+  // Else a quick pick closes when something else takes the focus late.
+  "workbench.quickOpen.closeOnFocusLost": false,
 };
 
 export class CodeServer {

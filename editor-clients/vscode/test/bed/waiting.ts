@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
 /** The first truthy value of `probe`, asked again every 25 ms; throws with `claim` after `within` ms. */
-export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 15_000): Promise<Exclude<T, null | undefined | false>> {
+export async function until<T>(claim: string, probe: () => T | Promise<T>, within = 30_000): Promise<Exclude<T, null | undefined | false>> {
   const end = Date.now() + within;
   for (;;) {
     const found = await probe();
@@ -16,7 +16,7 @@ export async function until<T>(claim: string, probe: () => T | Promise<T>, withi
 }
 
 /** `promise`, unless it takes longer than `within` ms. */
-export async function soon<T>(claim: string, promise: Promise<T>, within = 15_000): Promise<T> {
+export async function soon<T>(claim: string, promise: Promise<T>, within = 30_000): Promise<T> {
   const limit = new AbortController();
   const late = pause(within, undefined, { signal: limit.signal }).then(() => {
     throw new Error(`${claim}: not within ${within} ms`);

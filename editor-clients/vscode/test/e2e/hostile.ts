@@ -1,6 +1,6 @@
 // Words of a model, of names and of errors stay words, wherever the panel shows them.
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { seed } from "../bed/seed.ts";
@@ -95,6 +95,7 @@ export function hostile(stage: Stage): void {
     }
     await panel.composer.fill("");
     await workbench.closeEditors();
+    await rm(join(stage.server.workspace, NAME));
   });
 
   stage.test("a link is opened only after a yes, and only if it leads to the web", async () => {

@@ -2,7 +2,7 @@
 import type { Locator } from "../bed/index.ts";
 import { until } from "../bed/waiting.ts";
 
-const WITHIN = 15_000;
+const WITHIN = 30_000;
 
 /** Wait until an element's text matches. */
 export async function reads(locator: Locator, wanted: string | RegExp, within = WITHIN): Promise<string> {
