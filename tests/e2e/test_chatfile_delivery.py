@@ -260,8 +260,8 @@ def test_the_last_question_can_be_asked_again(reader: Reader) -> None:
         ("question 0", "One."),
         ("question 1", "Better."),
     ]
-    fresh = reader.editor.result("cmt/session/fork", {"sessionId": session})["id"]
-    assert "question 1" in reader.transcript(fresh).read_text()
+    reader.acting.close(uri)
+    assert "## You · Ask again\n\nquestion 1\n\n## Claude" in reader.transcript(session).read_text()
 
 
 def test_one_can_go_on_from_an_earlier_answer(reader: Reader) -> None:
@@ -495,6 +495,28 @@ def test_a_block_of_an_answer_is_put_in_the_place_that_was_asked_about(reader: R
     reader.told("not put in its place")
     prose = reader.acting.documents[transcript].range_of("Like so")
     assert "cmt.apply" not in offered(reader, transcript, prose)
+
+
+def test_code_without_a_known_place_is_not_offered_to_be_put_anywhere(reader: Reader) -> None:
+    """As in a chat, or after a restart; the command says so."""
+    uri = reader.opened(reader.session("So:\n\n```python\nx = 1\n```"))
+    inside = reader.acting.documents[uri].range_of("x = 1")
+    assert "cmt.apply" not in offered(reader, uri, inside)
+    reader.acting.command("cmt.apply", {"uri": uri, "range": inside})
+    reader.told("does not know the place")
+
+
+def test_an_answer_goes_into_the_transcript_that_its_question_was_typed_in(reader: Reader) -> None:
+    """Though another one of the session was opened later."""
+    session = reader.session("One.")
+    path = reader.transcript(session)
+    first, second = (
+        reader.acting.open(one, path.read_text() + "Next?", "markdown")
+        for one in (path, reader.transcript(session))
+    )
+    reader.send(first, "Two.")
+    reader.text_with(first, "\nTwo.\n")
+    assert "Two." not in reader.acting.text(second)
 
 
 def test_a_session_that_was_asked_elsewhere_grows_in_the_open_transcript(reader: Reader) -> None:
