@@ -8,6 +8,8 @@ import { asWire } from "./positions";
 
 /** Documents whose text a person would call code of theirs; an output channel or a terminal's editor is none. */
 const SCHEMES = new Set(["file", "untitled", "vscode-notebook-cell", "vscode-remote", "git"]);
+/** Characters of a live selection that are sent along with it. */
+const LIVE_LIMIT = 100_000;
 const SEVERITIES = new Map([
   [vscode.DiagnosticSeverity.Error, 1],
   [vscode.DiagnosticSeverity.Warning, 2],
@@ -26,7 +28,7 @@ export function selectionsOf(editor: vscode.TextEditor): Attached[] {
 }
 
 /** A part of a document with its text, as it is in the editor now, saved or not. */
-export function attachRange(document: vscode.TextDocument, range: vscode.Range): Attached {
+export function attachRange(document: vscode.TextDocument, range: vscode.Range): Attached & { item: SelectionItem } {
   const item: SelectionItem = {
     kind: "selection",
     uri: document.uri.toString(),
@@ -62,8 +64,11 @@ export function attachText(title: string, text: string): Attached {
 export function liveSelection(editor: vscode.TextEditor | undefined): LiveSelection | null {
   if (!editor || editor.selection.isEmpty) return null;
   if (!canBeAttached(editor.document)) return null;
-  const { item, label } = attachRange(editor.document, editor.selection);
-  return { item, label, lines: lineCount(editor.selection) };
+  const { document, selection } = editor;
+  const { item, label } = attachRange(document, selection);
+  // What is large goes by its place: it is told at every change of the selection, and the server has the document.
+  const large = document.offsetAt(selection.end) - document.offsetAt(selection.start) > LIVE_LIMIT;
+  return { item: large ? { ...item, text: undefined } : item, label, lines: lineCount(selection) };
 }
 
 function entry(problem: vscode.Diagnostic): DiagnosticEntry {

@@ -1,5 +1,6 @@
 // VS Code's verbs, as the panel asks for them; the replacement of code is in proposals.ts.
 
+import { homedir } from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import type { Attached } from "../messages";
@@ -112,7 +113,7 @@ async function pickFiles(): Promise<Attached[]> {
 
 /** Save a text where the person says. */
 export async function saveText(name: string, text: string): Promise<{ saved: boolean }> {
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.file(process.env.HOME ?? "/");
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri ?? vscode.Uri.file(homedir());
   const defaultUri = vscode.Uri.joinPath(folder, path.basename(name));
   const target = await vscode.window.showSaveDialog({ defaultUri });
   if (!target) return { saved: false };

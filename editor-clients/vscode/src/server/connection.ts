@@ -1,23 +1,14 @@
 // The one connection of this window to its server: started, watched, started again, and asked.
 
-import { homedir } from "node:os";
 import * as vscode from "vscode";
-import {
-  CloseAction,
-  ErrorAction,
-  LanguageClient,
-  type LanguageClientOptions,
-  ProgressType,
-  RevealOutputChannelOn,
-  type StaticFeature,
-} from "vscode-languageclient/node";
+import { type LanguageClient, ProgressType } from "vscode-languageclient/node";
 import type { ServerHealth } from "../messages";
-import type { Methods, Notifications, Status, StreamValue, TurnNotification } from "../wire";
+import type { Methods, Status, StreamValue, TurnNotification } from "../wire";
+import { hear, makeClient } from "./client";
 import { judge } from "./contract";
 import { errorBody, Refusal, serverStopped } from "./errors";
 import { type Trouble, unwell, well } from "./health";
 import { Restarts } from "./restarts";
-import { tracedTo } from "./trace";
 
 /** What the connection needs of its surroundings. */
 export interface Surroundings {
@@ -37,7 +28,6 @@ export type Streamed = "cmt/chat" | "cmt/retry" | "cmt/compare" | "cmt/complete"
 
 const STREAM = new ProgressType<StreamValue>();
 const START_LIMIT_MS = 30_000;
-const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }];
 
 export class Connection implements vscode.Disposable {
   readonly #health = new vscode.EventEmitter<ServerHealth>();
@@ -185,37 +175,14 @@ export class Connection implements vscode.Disposable {
   }
 
   #newClient(path: string): LanguageClient {
-    const options: LanguageClientOptions = {
-      documentSelector: DOCUMENTS,
-      textSynchronization: { delayOpenNotifications: true },
-      initializationOptions: () => ({ cmt: this.#around.options() }),
-      outputChannel: this.#around.log,
-      traceOutputChannel: tracedTo(this.#around.log),
-      revealOutputChannelOn: RevealOutputChannelOn.Never,
-      initializationFailedHandler: () => false,
-      errorHandler: {
-        error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => {
-          this.#onClosed(client);
-          return { action: CloseAction.DoNotRestart, handled: true };
-        },
-      },
-      markdown: { isTrusted: false, supportHtml: false },
-    };
-    const client = new QuietClient("cmt", "cmt-lsp", { command: path, options: { cwd: homedir() } }, options);
-    client.registerFeature(OWN_WAYS);
-    this.#listen(client);
-    return client;
-  }
-
-  #listen(client: LanguageClient): void {
-    const on = <N extends keyof Notifications>(method: N, hear: (params: Notifications[N]) => void) =>
-      client.onNotification(method, hear);
-    on("cmt/status", (status) => {
+    const { log, options } = this.#around;
+    const client: LanguageClient = makeClient(path, { log, options, onClosed: () => this.#onClosed(client) });
+    hear(client, "cmt/status", (status) => {
       this.status = status;
       this.#status.fire(status);
     });
-    on("cmt/turn", (turn) => this.#turns.fire(turn));
+    hear(client, "cmt/turn", (turn) => this.#turns.fire(turn));
+    return client;
   }
 
   #onClosed(client: LanguageClient): void {
@@ -253,37 +220,6 @@ export class Connection implements vscode.Disposable {
     this.#around.log.warn(`${what}: ${sentence(error)}`);
   }
 }
-
-/** Writes errors to the log alone: the health has a sentence for each, with its button. */
-class QuietClient extends LanguageClient {
-  override error(message: string, data?: unknown): void {
-    super.error(message, data, false);
-  }
-}
-
-/** What editors without a client of their own need of the server; here the extension's menus and commands do it. */
-const DONE_HERE = [
-  "executeCommandProvider",
-  "codeActionProvider",
-  "codeLensProvider",
-  "documentLinkProvider",
-  "documentSymbolProvider",
-  "foldingRangeProvider",
-  "hoverProvider",
-] as const;
-
-/** The notifications that this client wants of the server, and the features that it leaves alone. */
-const OWN_WAYS: StaticFeature = {
-  fillClientCapabilities: (capabilities) => {
-    capabilities.experimental = { ...capabilities.experimental, cmt: { status: true, turn: true } };
-  },
-  preInitialize: (capabilities) => {
-    for (const name of DONE_HERE) delete capabilities[name];
-  },
-  initialize: () => undefined,
-  getState: () => ({ kind: "static" }),
-  clear: () => undefined,
-};
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
