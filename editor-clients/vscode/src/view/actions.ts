@@ -28,7 +28,7 @@ export class Actions {
   ) {
     this.desk = new Desk(store, host);
     this.sessions = new Sessions(this.desk);
-    this.pictures = new Pictures(this.desk);
+    this.pictures = new Pictures(this.desk, this.sessions);
     this.questions = new Questions(this.desk, this.sessions);
     this.comparing = new Comparing(this.desk, this.sessions, this.questions);
     store.subscribe((panel, before) => this.follow(panel, before));

@@ -27,6 +27,19 @@ function ending(now: SessionView, then: SessionView): string | undefined {
 }
 
 function serverEvent(panel: Panel, before: Panel): string | undefined {
+  return healthEvent(panel, before) ?? budgetEvent(panel, before);
+}
+
+/** A budget that has reached a warning or its end since. */
+function budgetEvent(panel: Panel, before: Panel): string | undefined {
+  if (panel.status === before.status || !before.status) return undefined;
+  const known = new Map(before.status.budgets?.map((budget) => [budget.scope, budget.state]));
+  const budget = panel.status?.budgets?.find((one) => one.state !== "ok" && known.has(one.scope) && known.get(one.scope) !== one.state);
+  if (!budget) return undefined;
+  return budget.state === "exceeded" ? `The ${budget.scope} budget is spent` : `${budget.level} percent of the ${budget.scope} budget are spent`;
+}
+
+function healthEvent(panel: Panel, before: Panel): string | undefined {
   if (panel.health === before.health || !panel.health.message) return undefined;
   return panel.health.message === before.health.message ? undefined : panel.health.message;
 }

@@ -43,7 +43,7 @@ function More() {
   const command = (name: string): void => actions.host.tell({ type: "command", command: name });
   const session: [string, () => void][] = info
     ? [
-        ["Rename session", () => actions.store.act({ type: "page", page: "history" })],
+        ["Rename session", () => actions.store.act({ type: "renaming", sessionId: current })],
         ["Fork session", () => void actions.sessions.fork(current)],
         ["Export as Markdown…", () => void actions.sessions.export(current, "markdown")],
         ["Export as JSON…", () => void actions.sessions.export(current, "json")],

@@ -2,6 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useLayoutEffect } from "preact/hooks";
 import { useActions, usePanel } from "../context";
 import { Icon } from "../icons";
+import { NameBox } from "../NameBox";
 import { NEW, type Panel } from "../state/panel";
 import { isBusy } from "../state/session";
 
@@ -13,6 +14,7 @@ export function Tabs() {
   const shown = tabs.includes(current) ? tabs : [...tabs, current];
   useLayoutEffect(() => document.getElementById(`tab-${current}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   const keyed = (event: KeyboardEvent): void => {
+    if (event.target instanceof HTMLInputElement) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
@@ -40,7 +42,19 @@ function Tab({ id, selected }: { id: string; selected: boolean }) {
   useEffect(() => {
     if (selected) frame.current!.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [selected, name]);
+  const renaming = usePanel((panel) => panel.renaming === id);
+  const rename = (fresh: string): void => {
+    actions.store.act({ type: "renaming" });
+    if (fresh.trim() && fresh !== name) void actions.sessions.rename(id, fresh.trim());
+  };
   const close = (): void => actions.store.act({ type: "closed", sessionId: id });
+  if (renaming) {
+    return (
+      <div class="tab selected" ref={frame}>
+        <NameBox name={name} done={rename} />
+      </div>
+    );
+  }
   return (
     <div ref={frame} class={selected ? "tab selected" : "tab"} onAuxClick={(event) => event.button === 1 && close()}>
       <button
@@ -51,7 +65,11 @@ function Tab({ id, selected }: { id: string; selected: boolean }) {
         tabIndex={selected ? 0 : -1}
         title={name}
         onClick={() => actions.sessions.open(id)}
-        onKeyDown={(event) => event.key === "Delete" && close()}
+        onDblClick={() => id !== NEW && actions.store.act({ type: "renaming", sessionId: id })}
+        onKeyDown={(event) => {
+          if (event.key === "Delete") close();
+          if (event.key === "F2" && id !== NEW) actions.store.act({ type: "renaming", sessionId: id });
+        }}
       >
         {busy && <span class="pulse" aria-label="answering" role="img" />}
         <span class="clip">{name}</span>

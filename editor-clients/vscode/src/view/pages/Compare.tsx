@@ -73,6 +73,9 @@ function Columns({ comparison }: { comparison: Comparison }) {
           <Column key={model} model={model} comparison={comparison} column={comparison.columns.find((one) => one.model === model)} />
         ))}
       </div>
+      {!running && !comparison.error && !comparison.compareId && (
+        <p class="quiet">The panel was closed meanwhile, so that none of these can become part of the session; compare again for that.</p>
+      )}
       <p class="row">
         {running && (
           <button type="button" onClick={stop}>

@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Session, SessionListParamsScope } from "../../wire";
 import { useActions, usePanel } from "../context";
+import { NameBox } from "../NameBox";
 import { counted, shortModel, tokens, when } from "../words";
 import { Tool } from "../transcript/Turn";
 import { useFetched } from "./fetched";
@@ -109,18 +110,4 @@ function Row({ session, again }: { session: Session; again: () => void }) {
       </div>
     </li>
   );
-}
-
-function NameBox({ name, done }: { name: string; done: (name: string) => void }) {
-  const box = useRef<HTMLInputElement>(null);
-  useEffect(() => box.current!.select(), []);
-  const keyed = (event: KeyboardEvent): void => {
-    if (event.isComposing) return;
-    if (event.key === "Enter") done(box.current!.value);
-    if (event.key === "Escape") {
-      event.preventDefault();
-      done(name);
-    }
-  };
-  return <input ref={box} class="rename" aria-label="Name of the session" defaultValue={name} onKeyDown={keyed} onBlur={() => done(box.current?.value ?? name)} />;
 }

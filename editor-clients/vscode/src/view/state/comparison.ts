@@ -17,8 +17,10 @@ export interface Comparison {
   readonly chosen?: string;
 }
 
-export function isRunning(comparison: Comparison): boolean {
-  return !comparison.error && !comparison.compareId;
+export function isRunning({ error, compareId, columns, id }: Comparison): boolean {
+  if (error || compareId) return false;
+  // Where an earlier life of the panel asked, the reply went there: the ends of the columns are all that is heard.
+  return id !== undefined || columns.some((column) => column.phase !== "ended");
 }
 
 export function hasTurn(comparison: Comparison, turnId: string): boolean {

@@ -31,6 +31,8 @@ export interface Panel {
   /** The session shown: an id, or `NEW`. */
   readonly current: string;
   readonly tabs: readonly string[];
+  /** The tab whose name is being written. */
+  readonly renaming?: string;
   readonly sessions: Readonly<Record<string, SessionView>>;
   readonly drafts: Readonly<Record<string, Draft>>;
   readonly held: Readonly<Record<string, Held>>;
@@ -72,6 +74,8 @@ export type Act =
   | { type: "named"; from: string; sessionId: string }
   | { type: "deleted"; sessionId: string }
   | { type: "renamed"; session: Session }
+  /** The name of the session that is shown is being written; nothing ends that. */
+  | { type: "renaming"; sessionId?: string }
   | { type: "page"; page: Page }
   | { type: "models"; models: readonly Model[] }
   | { type: "chose"; model?: string; effort?: string }

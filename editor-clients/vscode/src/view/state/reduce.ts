@@ -82,6 +82,8 @@ export function reduce(panel: Panel, act: Act): Panel {
       return forgotten(panel, act.sessionId);
     case "renamed":
       return inSession(panel, act.session.id, (session) => ({ ...session, info: act.session }));
+    case "renaming":
+      return { ...panel, renaming: act.sessionId };
     case "page":
       return { ...panel, page: act.page };
     case "models":

@@ -7,6 +7,7 @@ import type { Asking, Failure } from "../state/session";
 import { Answer } from "./Answer";
 import { FailureCard } from "./Failure";
 import { endMark } from "./marks";
+import { TurnPictures } from "./TurnPictures";
 import { UsageLine } from "./UsageLine";
 import { Waiting } from "./Waiting";
 
@@ -38,8 +39,9 @@ export const Turn = memo(function Turn(props: TurnProps) {
       <Heading id={id} position={position} count={count} />
       <Question
         text={record?.prompt ?? asking?.question ?? flight?.question ?? ""}
-        labels={record?.attachments ?? asking?.labels}
+        labels={record ? withoutPictures(record) : asking?.labels}
       />
+      {record?.images && <TurnPictures sessionId={sessionId} turnId={id} images={record.images} busy={props.busy} />}
       <Thinking text={record?.thinking ?? flight?.thinking.text} growing={!done && !text} />
       <Answer text={text} done={done} eager={props.eager || !done} />
       {mark && <p class={`mark ${mark.tone}`}>{mark.text}</p>}
@@ -54,6 +56,11 @@ export const Turn = memo(function Turn(props: TurnProps) {
     </section>
   );
 });
+
+/** What was attached, but the pictures, which are shown. */
+function withoutPictures({ attachments, images }: TurnRecord): readonly string[] | undefined {
+  return images ? attachments?.filter((label) => !label.startsWith("image/")) : attachments;
+}
 
 function Figures({ record, flight }: { record?: TurnRecord; flight?: Flight }) {
   if (record) return <UsageLine {...record} />;

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import type { FromPanel } from "../../../src/messages";
 import type { Page } from "../../bed/index";
 import { bench, type Bench, type Look, type Opened } from "./bench";
+import { SCENES } from "./scenes";
 
 let open: Bench;
 before(async () => (open = await bench()));
@@ -438,5 +439,44 @@ test("what is attached can be pinned to the session, and what is pinned taken of
     { sessionId: "session-1", pin: [item] },
     { sessionId: "session-1", unpin: ["pin-1"] },
   ]);
+  await done(view);
+});
+
+test("a picture of the history is shown, and taken out of it after a yes", async () => {
+  const view = await opened({ scene: SCENES["pictures"]! });
+  const { page } = view;
+  await page.getByRole("img", { name: "Picture 2, 1568×1018, 410 KB" }).waitFor();
+  const looked = (await calls(page, "cmt/image/inspect")).map((params) => params["stored"] as { index: number });
+  const wanted = [0, 1].map((index) => ({ sessionId: "session-1", turnId: "turn-0", index }));
+  assert.deepEqual(looked.sort((one, other) => one.index - other.index), wanted);
+  assert.deepEqual(await page.locator(".labels li").allInnerTexts(), ["File src/dialog.ts (typescript)"]);
+  await page.evaluate(() => {
+    window.fake.answers["cmt/image/remove"] = () => {
+      const { turns } = window.fake.sessions.get("session-1")!;
+      turns[0] = { ...turns[0]!, images: turns[0]!.images!.slice(1) };
+      return window.samples.session("session-1", { notices: ["The next question sends this session without the picture."] });
+    };
+  });
+  await button(page, "Take picture 1 out of the session").click();
+  await page.getByText("The next question sends this session without the picture.").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".turn-pictures li").length === 1);
+  assert.deepEqual(await calls(page, "cmt/image/remove"), [{ sessionId: "session-1", turnId: "turn-0", index: 0 }]);
+  await done(view);
+});
+
+test("a session is renamed in its tab, once", async () => {
+  const view = await opened();
+  const { page } = view;
+  await page.getByRole("tab", { selected: true }).focus();
+  await page.keyboard.press("F2");
+  const name = page.getByRole("textbox", { name: "Name of the session" });
+  await name.fill("Deadlines");
+  await name.press("Enter");
+  await page.getByRole("tab", { name: "Deadlines" }).waitFor();
+  await page.getByRole("tab", { name: "Deadlines" }).press("F2");
+  await name.fill("Nothing of this");
+  await name.press("Escape");
+  await page.getByRole("tab", { name: "Deadlines" }).waitFor();
+  assert.deepEqual(await calls(page, "cmt/session/update"), [{ sessionId: "session-1", name: "Deadlines" }]);
   await done(view);
 });

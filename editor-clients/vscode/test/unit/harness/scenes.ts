@@ -14,6 +14,12 @@ export const SCENES: Record<string, () => void> = {
       selection: { item: { kind: "file", uri: "file:///w/src/net/client.py" }, label: "client.py:40-71", lines: 32 },
     };
   },
+  pictures: () => {
+    const { fake, samples } = window;
+    const images = [0, 1].map((index) => ({ index, mediaType: "image/png", bytes: 420_000, width: 1568, height: 1018 }));
+    fake.add(samples.session("session-1"), [samples.turn(0, { text: "Two dialogs, one behind the other.", images, attachments: ["image/png", "image/png", "File src/dialog.ts (typescript)"] })]);
+    fake.hello = { sessionId: "session-1" };
+  },
   empty: () => {
     window.fake.hello = { status: window.samples.status("none", { session: undefined, warmth: undefined, contextFill: undefined }) };
   },
