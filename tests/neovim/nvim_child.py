@@ -15,7 +15,7 @@ import msgpack
 from screen import Screen
 
 PLUGIN = Path(__file__).parents[2] / "editor-clients" / "neovim"
-PATIENCE = 15.0
+PATIENCE = 30.0
 KEY = "sk-ant-test-neovim"
 
 

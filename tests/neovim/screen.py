@@ -55,18 +55,18 @@ class Screen:
         """The rows, without the blanks at their ends."""
         return self._text.split("\n")
 
-    def wait(self, holds: Callable[[str], object], seconds: float = 15.0) -> str:
+    def wait(self, holds: Callable[[str], object], seconds: float = 30.0) -> str:
         """Wait until the screen's text satisfies `holds`."""
         with self._changed:
             met = self._changed.wait_for(lambda: self.closed or holds(self._text), seconds)
             assert met and holds(self._text), f"the screen does not show it:\n{self._text}"
             return self._text
 
-    def wait_for(self, *words: str, seconds: float = 15.0) -> str:
+    def wait_for(self, *words: str, seconds: float = 30.0) -> str:
         """Wait until the screen shows all of these texts."""
         return self.wait(lambda text: all(word in text for word in words), seconds)
 
-    def wait_gone(self, word: str, seconds: float = 15.0) -> str:
+    def wait_gone(self, word: str, seconds: float = 30.0) -> str:
         """Wait until the screen no longer shows a text."""
         return self.wait(lambda text: word not in text, seconds)
 

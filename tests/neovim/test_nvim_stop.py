@@ -12,11 +12,11 @@ from cmt_lsp.simulator import Answer, Fault, Simulator
 SLOW = Answer(thinking="Let me see. " * 40, chunks=tuple(f"word{n} " for n in range(40)))
 
 STATES = {
-    "waiting for the endpoint": (Fault.stall(), ("sent · ",)),
-    "thinking": (Fault.stall(after_events=6), ("thinking · ",)),
-    "streaming": (Fault.stall(after_events=40), ("answering · ", "word3")),
-    "silent": (Fault.stall(after_events=40), ("silent for ", "the endpoi")),
-    "in a retry wait": (Fault.status(529, retry_after=30), ("again in 30 s (2 of ",)),
+    "waiting for the endpoint": (Fault.stall(), "waiting", ()),
+    "thinking": (Fault.stall(after_events=6), "thinking", ()),
+    "streaming": (Fault.stall(after_events=40), "streaming", ("word3",)),
+    "silent": (Fault.stall(after_events=40), "streaming", ("word3", "silent for ")),
+    "in a retry wait": (Fault.status(529, retry_after=30), "retrying", ("again in ", " s (2 of ")),
 }
 SHIFTED = "local now = vim.uv.now; vim.uv.now = function() return now() + 6000 end"
 """A clock that is six seconds ahead, so that nobody has to be silent for so long."""
@@ -25,7 +25,7 @@ SHIFTED = "local now = vim.uv.now; vim.uv.now = function() return now() + 6000 e
 @pytest.mark.parametrize("state", STATES)
 def test_stop_works_in_every_state(nvim: NvimChild, sim: Simulator, state: str) -> None:
     """Neovim drops the reply to a cancelled request: the turn ends all the same, and the next one is answered."""
-    fault, shown = STATES[state]
+    fault, phase, shown = STATES[state]
     sim.fail_next(fault)
     sim.reply_with(SLOW)
     nvim.command("Cmt ask first")
@@ -34,6 +34,7 @@ def test_stop_works_in_every_state(nvim: NvimChild, sim: Simulator, state: str) 
         nvim.screen.wait_for("word3")
         nvim.lua(SHIFTED)
     nvim.screen.wait_for("stops", *shown)
+    nvim.wait("require('cmt.chat').all()[1].turn.phase == ...", phase)
     nvim.command("Cmt stop")
     nvim.screen.wait(lambda text: "[partial: stopped by you]" in text or "[stopped " in text)
     if fault.strikes:
