@@ -24,6 +24,7 @@ local TURNS = vim.api.nvim_create_namespace("cmt.turns")
 ---@field package state cmt.MarkdownState
 ---@field package painted integer rows that have their colours
 ---@field package pieces cmt.Pieces text that is not in the buffer yet
+---@field package greeting integer? mark of what an empty one says
 ---@field package notice boolean whether the first line tells of earlier turns
 ---@field package turns table<integer, cmt.ShownTurn> by the mark of the question's head
 local Transcript = {}
@@ -67,10 +68,27 @@ end
 ---@package
 ---@param write fun(buf: integer)
 function Transcript:write(write)
+  if self.greeting then
+    vim.api.nvim_buf_del_extmark(self.buf, SPACE, self.greeting)
+    self.greeting = nil
+  end
   vim.bo[self.buf].modifiable = true
   write(self.buf)
   vim.bo[self.buf].modifiable = false
   vim.bo[self.buf].modified = false
+end
+
+--- Say in an empty transcript what to do, until something is written.
+function Transcript:greet()
+  local keys = config.get().keys
+  local lines = { { { "Write a question below.", "CmtUsage" } } }
+  local hints = { { keys.send, "sends it" }, { keys.mention, "names a file" }, { keys.help, "shows the keys" } }
+  for _, hint in ipairs(hints) do
+    if hint[1] then
+      lines[#lines + 1] = { { ("%-6s %s"):format(hint[1], hint[2]), "CmtUsage" } }
+    end
+  end
+  self.greeting = vim.api.nvim_buf_set_extmark(self.buf, SPACE, 0, 0, { virt_lines = lines })
 end
 
 --- Write at the end.
