@@ -696,15 +696,18 @@ def test_progress_tells_tokens_time_and_price(bench: Bench) -> None:
 
 
 def test_a_failure_is_told_with_the_way_out(bench: Bench) -> None:
-    """No transcript, no session, no edit."""
-    uri = bench.document()
-    before = len(bench.acting.editor.result("cmt/session/list", {"scope": "all"})["sessions"])
+    """No transcript, no edit, and no session stays of it."""
+
+    def sessions() -> int:
+        return len(bench.acting.editor.result("cmt/session/list", {"scope": "all"})["sessions"])
+
+    uri, before = bench.document(), sessions()
     bench.sim.fail_next(Fault.status(400, message="no"))
     bench.acting.choose(uri, ONE, "improve")
     bench.acting.told_last()
     assert bench.acting.told[-1]["type"] == 1
     assert (bench.acting.shown, bench.acting.edits) == ([], [])
-    assert len(bench.acting.editor.result("cmt/session/list", {"scope": "all"})["sessions"]) == before
+    wait_until(lambda: sessions() == before)
 
 
 SECRET_TEXT = 'KEY = "sk-ant-api03-' + "q7Xw2LmZp0" * 6 + '"\n'

@@ -116,8 +116,6 @@ class Actions:
         )
 
     def _held_offers(self) -> list[Offer]:
-        waiting = [errand for errand in self._running.values() if errand.held]
-        waiting += [self._held] if self._held else []
         return [
             Offer(
                 f"{ALLOW} ({errand.title}: {errand.held.reason[:100]})",
@@ -125,9 +123,14 @@ class Actions:
                 "cmt.allow",
                 {"id": errand.id},
             )
-            for errand in waiting
+            for errand in self._held_errands()
             if errand.held
         ]
+
+    def _held_errands(self) -> list[Errand]:
+        """Those that wait for the person's word, and the newest one that was not sent without it."""
+        over = [self._held] if self._held else []
+        return [errand for errand in (*over, *self._running.values()) if errand.held]
 
     # --- the commands
 
@@ -195,17 +198,14 @@ class Actions:
     def _allow(self, caller: Caller, arguments: object) -> None:
         """Let pass what was held: at once where it still waits, else by asking again."""
         wanted_id = asked(arguments).id
-        waiting = [
-            errand for errand in self._running.values() if errand.held and wanted_id in (None, errand.id)
-        ]
-        if waiting:
-            waiting[-1].allow()
-            return
-        held = self._held
-        if held is None or held.held is None or wanted_id not in (None, held.id):
+        found = [errand for errand in self._held_errands() if wanted_id in (None, errand.id)]
+        if not found:
             self._tell(types.MessageType.Info, "nothing waits to be allowed.")
             return
-        self.start(caller, held.work, held.allowed | {held.held})
+        errand, held = found[-1], found[-1].held
+        if held is not None and not errand.allow():
+            errand.held = None  # what was passed on is not offered a second time
+            self.start(caller, errand.work, errand.allowed | {held})
 
     def start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
         """Ask, and deliver the answer; the first question of a draft takes the file it speaks of along."""

@@ -78,6 +78,7 @@ class Errand:
         self._files = files
         self._turn: Turn | None = None
         self._thinking: list[str] = []
+        self._waits = False
         self._allowed = asyncio.Event()
         self._stopped = asyncio.Event()
 
@@ -87,9 +88,11 @@ class Errand:
         label = self.work.place.target.label if self.work.place else ""
         return f"{self.work.prompt.name} {label}".strip()
 
-    def allow(self) -> None:
-        """The person lets it pass, whatever it was held for."""
-        self._allowed.set()
+    def allow(self) -> bool:
+        """The person lets pass what it waits for; false where it waits no more, and has to be asked anew."""
+        if self._waits:
+            self._allowed.set()
+        return self._waits
 
     def stop(self) -> bool:
         """Stop it; false where it is past being stopped."""
@@ -112,14 +115,15 @@ class Errand:
         session_id = await self._session()
         try:
             result = await self._answered(session_id)
-        except CmtError:
+        except CmtError as error:
+            self._tell_failure(error)
             await self._discard(session_id)
-            raise
+            return
         if result.text.strip():
             await self._hand_over(result)
         else:
-            await self._discard(session_id)
             self._say(types.MessageType.Warning, " ".join(("no answer.", *result.notices)))
+            await self._discard(session_id)
 
     async def _answered(self, session_id: str) -> TurnResult:
         """The result of the question, over a budget only with the person's word."""
@@ -219,12 +223,14 @@ class Errand:
         if asking is None:
             return False
         self._allowed.clear()
+        self._waits = True
         dialog = asyncio.ensure_future(asking)
         menu = [asyncio.ensure_future(event.wait()) for event in (self._allowed, self._stopped)]
         try:
             await asyncio.wait({dialog, *menu}, return_when=asyncio.FIRST_COMPLETED)
             said = self._allowed.is_set() or (dialog.done() and dialog.result())
         finally:
+            self._waits = False
             for task in (dialog, *menu):
                 task.cancel()
         self.held = None if said else held
