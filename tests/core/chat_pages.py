@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from cmt_lsp.api.cache_manager import CacheVerdict
@@ -12,6 +13,8 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.chatfile.answer import ChatTurn, Link, TurnFigures
 from cmt_lsp.core.chatfile.marks import head_mark, mark
 
+sized = settings(max_examples=2000 if os.environ.get("CMT_CAMPAIGN") == "full" else 50)
+"""How many conversations a property is tried on."""
 SESSION = "0193abcdef0-1111456789abcdef"
 OTHER_SESSION = "0193abcdef0-2222456700000000"
 TURNS = [f"0193abcdef{n}-0123456789abcde{n}" for n in range(4)]
@@ -56,9 +59,9 @@ def turn_with(
 
 
 @st.composite
-def conversations(draw: Callable[[st.SearchStrategy[str]], str]) -> list[ChatTurn]:
+def conversations(draw: st.DrawFn) -> list[ChatTurn]:
     """Up to four turns of hostile texts."""
-    count = draw(st.integers(0, len(TURNS)))  # type: ignore[arg-type]  draw takes any strategy
+    count = draw(st.integers(0, len(TURNS)))
     return [
         turn_with(
             turn_id,
@@ -69,5 +72,5 @@ def conversations(draw: Callable[[st.SearchStrategy[str]], str]) -> list[ChatTur
             title=draw(hostile),
             attached=(Link(draw(hostile), f"file:///w/{draw(hostile)}#L1"),),
         )
-        for turn_id in TURNS[: int(count)]
+        for turn_id in TURNS[:count]
     ]

@@ -6,7 +6,7 @@ import io
 import random
 
 import pytest
-from chat_pages import FIGURES, SESSION, TURNS, conversations, hostile, turn_with
+from chat_pages import FIGURES, SESSION, TURNS, conversations, hostile, sized, turn_with
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +37,7 @@ def added(text: str, turn: ChatTurn, *, typed_here: bool) -> str:
     return "".join(lines)
 
 
+@sized
 @given(conversations())
 def test_every_turn_is_read_again_as_it_was_written(turns: list[ChatTurn]) -> None:
     """Ids in order, each answer as it is shown, nothing left over; whatever questions, answers and titles hold."""
@@ -49,6 +50,7 @@ def test_every_turn_is_read_again_as_it_was_written(turns: list[ChatTurn]) -> No
     assert page.prompt == ""
 
 
+@sized
 @given(conversations(), hostile)
 def test_what_is_typed_at_the_end_is_the_next_question(turns: list[ChatTurn], typed: str) -> None:
     """Though it quotes the transcript; the headings around it are not part of it."""
@@ -78,6 +80,7 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
         assert shown(text) == text
 
 
+@sized
 @given(conversations(), st.integers(0, 2**32))
 def test_whatever_a_person_does_to_it_it_is_still_read(turns: list[ChatTurn], seed: int) -> None:
     """Lines deleted, doubled and moved: spans stay in order and inside, and no turn stands there twice."""
@@ -109,6 +112,7 @@ def _edges(turn: object) -> list[int]:
     return [edge for span in spans for edge in (span.first, span.end)]
 
 
+@sized
 @given(conversations(), hostile, hostile)
 def test_an_answer_goes_below_its_question_and_above_what_was_typed_since(
     turns: list[ChatTurn], question: str, later: str
@@ -125,6 +129,7 @@ def test_an_answer_goes_below_its_question_and_above_what_was_typed_since(
     assert after.prompt.split() == later.split()
 
 
+@sized
 @given(conversations(), hostile)
 def test_an_answer_from_elsewhere_leaves_what_is_typed_at_the_end(turns: list[ChatTurn], typed: str) -> None:
     """Though the prompt that was sent was changed meanwhile: the whole turn goes above it."""

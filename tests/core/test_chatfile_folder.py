@@ -38,7 +38,6 @@ def test_processes_never_write_the_same_file(tmp_path: Path) -> None:
     assert texts == sorted(f"{name} {number}" for name in "abc" for number in range(40))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX")
 def test_files_are_private_under_any_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -16,7 +16,7 @@ from .acting_editor import ActingEditor, path_of
 from .conftest import MakeEditor
 from .editor import wait_until
 
-REQUESTS = {
+REQUESTS: dict[str, Any] = {
     "textDocument/documentSymbol": [],
     "textDocument/foldingRange": [],
     "textDocument/documentLink": [],

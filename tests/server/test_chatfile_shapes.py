@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
-from chat_pages import FIGURES, SESSION, TURNS, conversations, turn_with
+from chat_pages import FIGURES, SESSION, TURNS, conversations, sized, turn_with
 
 from cmt_lsp.core.chatfile.answer import ChatTurn, Link
 from cmt_lsp.core.chatfile.figures import figures_line
@@ -46,7 +47,7 @@ def key(place: types.Position) -> tuple[int, int]:
     return place.line, place.character
 
 
-@settings(max_examples=50)
+@sized
 @given(conversations(), st.sampled_from(sorted(UNITS)))
 def test_every_place_lies_in_the_document_and_in_its_parent(turns: list[ChatTurn], encoding: str) -> None:
     """As LSP demands: a symbol's name is not empty, its selection in its range, its range in that of its parent."""
@@ -70,7 +71,7 @@ def test_every_place_lies_in_the_document_and_in_its_parent(turns: list[ChatTurn
     assert [lens.range.start.line for lens in lenses] == [turn.heading for turn in page.turns]
 
 
-@settings(max_examples=50)
+@sized
 @given(conversations())
 def test_folds_lie_in_each_other_or_apart(turns: list[ChatTurn]) -> None:
     """Editors drop what overlaps."""
@@ -185,7 +186,7 @@ def test_a_page_full_of_paths_is_looked_through_once(workspace: Path) -> None:
 
 
 def capabilities(dynamic: bool, *, ours: bool = False) -> types.ClientCapabilities:
-    on = {"dynamic_registration": dynamic}
+    on: dict[str, Any] = {"dynamic_registration": dynamic}
     return types.ClientCapabilities(
         text_document=types.TextDocumentClientCapabilities(
             document_symbol=types.DocumentSymbolClientCapabilities(**on),
@@ -212,7 +213,8 @@ def test_an_editor_is_told_of_transcripts_alone_where_it_can_be(
     client: types.ClientCapabilities, at_once: bool, later: int
 ) -> None:
     """Else of everything, since there is no other way; one with a client of ours is told nothing."""
-    server = types.ServerCapabilities(**{feature.server: True for feature in FEATURES})
+    advertised: dict[str, Any] = {feature.server: True for feature in FEATURES}
+    server = types.ServerCapabilities(**advertised)
     fit(client, server)
     assert {getattr(server, feature.server) for feature in FEATURES} == {True if at_once else None}
     found = registrations(client)
