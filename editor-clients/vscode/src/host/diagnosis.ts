@@ -10,6 +10,7 @@ import { escape } from "./status-text";
 const SIGNS = { ok: "ok", warn: "**warning**", fail: "**wrong**" } as const;
 
 export async function diagnosis(parts: Parts): Promise<string> {
+  await parts.connection.start();
   return [
     "# cmt-lsp: doctor",
     "",

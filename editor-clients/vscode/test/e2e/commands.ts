@@ -43,7 +43,7 @@ export function commands(stage: Stage): void {
   stage.test("what is selected in the terminal goes along, and the clipboard is as it was", async () => {
     const panel = await stage.freshChat();
     await workbench.command("Terminal: Create New Terminal");
-    await seen(page.locator(".terminal-wrapper.active .xterm-screen"));
+    await seen(page.locator(".terminal-wrapper.active .xterm.focus"));
     await page.evaluate(() => navigator.clipboard.writeText("kept"));
     // The screen is a canvas: that the shell came to the end of the line is seen in a file.
     await page.keyboard.type("echo printed-$((40 + 2)) && touch printed\n");
