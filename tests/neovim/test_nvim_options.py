@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from nvim_child import Start
 
 from cmt_lsp.simulator import Simulator
@@ -30,3 +33,15 @@ def test_options_of_the_server_hold_for_the_very_first_question(start: Start, si
     keys = nvim.lua("return require('cmt.config').get().keys")
     assert (keys["send"], keys["close"], keys["help"]) == ("<CR>", False, "gh")
     assert not nvim.blocked()
+
+
+def test_every_request_of_the_plugin_is_typed_and_known_to_the_server() -> None:
+    """What it asks is in the generated list of requests, which has both ways to ask for each."""
+    plugin = Path(__file__).parents[2] / "editor-clients" / "neovim" / "lua" / "cmt"
+    typed = (plugin / "requests.lua").read_text(encoding="utf-8")
+    sources = [
+        path.read_text(encoding="utf-8") for path in plugin.glob("*.lua") if path.name != "requests.lua"
+    ]
+    asked = {name for text in sources for name in re.findall(r'client\.(?:ask|request)\("([^"]+)"', text)}
+    assert len(asked) > 12
+    assert {name: typed.count(f'(method: "{name}", ') for name in asked} == dict.fromkeys(asked, 2)

@@ -14,9 +14,9 @@ M.GONE = -32099 -- the code of the replies that the server did not live to give
 
 ---@type integer? id of the running client
 local running
----@type table<string|integer, fun(value: table<string, any>)> who listens to which stream
+---@type table<string|integer, fun(value: cmt.wire.StreamValue)> who listens to which stream
 local streams = {}
----@type table<string, fun(params: table<string, any>)[]> who hears which notification
+---@type table<string, fun(params: cmt.wire.Status|cmt.wire.TurnNotification)[]> who hears which notification
 local listeners = {}
 ---@type fun(expected: boolean, why: string)[]
 local mourners = {}
@@ -33,8 +33,8 @@ local after_exit
 local next_token = 0
 
 --- Hear a notification of the server, such as `cmt/turn`.
----@param method string
----@param hear fun(params: table<string, any>)
+---@overload fun(method: "cmt/status", hear: fun(params: cmt.wire.Status))
+---@overload fun(method: "cmt/turn", hear: fun(params: cmt.wire.TurnNotification))
 function M.on(method, hear)
   listeners[method] = listeners[method] or {}
   table.insert(listeners[method], hear)
@@ -321,7 +321,7 @@ function M.withdraw(request_id)
 end
 
 --- A token of one's own for a stream; `hear` gets its values in order until `unlisten`.
----@param hear fun(value: table<string, any>)
+---@param hear fun(value: cmt.wire.StreamValue)
 ---@return string token
 function M.listen(hear)
   next_token = next_token + 1

@@ -70,7 +70,15 @@ local function beyond(have, value)
   return value.offset >= have and value.text or vim.fn.strcharpart(value.text, have - value.offset)
 end
 
----@type table<string, fun(self: cmt.Turn, value: table<string, any>)>
+---@class (exact) cmt.TurnEars what each kind of value does; the others say nothing that is shown
+---@field started fun(self: cmt.Turn, value: cmt.wire.StreamStarted)
+---@field waiting fun(self: cmt.Turn, value: cmt.wire.StreamWaiting)
+---@field thinking fun(self: cmt.Turn, value: cmt.wire.StreamThinking)
+---@field text fun(self: cmt.Turn, value: cmt.wire.StreamText)
+---@field retry fun(self: cmt.Turn, value: cmt.wire.StreamRetry)
+---@field usage fun(self: cmt.Turn, value: cmt.wire.StreamUsage)
+
+---@type cmt.TurnEars
 local HEAR = {
   started = function(self, value)
     self.turn_id, self.session_id, self.model = value.turnId, value.sessionId, value.model
@@ -143,7 +151,7 @@ function Turn:tell_thinking()
 end
 
 ---@package
----@param value table<string, any>
+---@param value cmt.wire.StreamValue
 function Turn:hear(value)
   self.heard = vim.uv.now()
   local act = HEAR[value.kind]
@@ -205,7 +213,7 @@ function Turn:stop()
 end
 
 ---@package
----@param params table<string, any>
+---@param params cmt.wire.ChatParams|cmt.wire.RetryParams
 function Turn:go_out(params)
   local all = vim.tbl_extend("force", params, { partialResultToken = self.token })
   self.session_id = all.sessionId
