@@ -51,6 +51,8 @@ const SAMPLES = [
   "- a\n  - b\n    - c\n- d\n\n***\n\ntext",
   "````md\n```py\ninner\n```\n````\n\ndone",
   "Text:\n- a\n- b\nText lazily.\n\nNext.",
+  "- a\n\n- b\n\n- c\n\nend",
+  "1. one\n\n2. two\n\n    code of two\n\n3. three\n",
 ];
 
 test("parsed block by block, ordinary answers look as if parsed at once", () => {
@@ -70,4 +72,10 @@ test("code that is still open is told as code, with a fence of its own kind", ()
   blocks.feed("Text\n\n```py\na\n~~~\n```\n");
   assert.equal(blocks.open.kind, "prose");
   assert.equal(blocks.open.source, "");
+});
+
+test("a paragraph is closed by the list behind it, so that only the list is parsed again while it grows", () => {
+  const blocks = new Blocks();
+  assert.deepEqual(blocks.feed("Three things:\n- one\n- two\n"), ["Three things:\n"]);
+  assert.equal(blocks.open.source, "- one\n- two\n");
 });

@@ -74,3 +74,20 @@ test("an older value does not set the phase back", () => {
   const answering = heard(base, { kind: "text", turnId: "t", seq: 5, text: "a", offset: 0 });
   assert.equal(heard(answering, { kind: "waiting", turnId: "t", seq: 2, phase: "sending", elapsedMs: 1 }).phase, "streaming");
 });
+
+test("pieces that overlap what is there already add only what is new, counted in characters and not in units", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom("a", "é", "😀", "👩🏽", "\n"), { minLength: 2, maxLength: 20 }), fc.nat(), fc.nat(), (parts, one, other) => {
+      const all = [...parts.join("")];
+      const [from, to] = [one % all.length, other % all.length].sort((a, b) => a - b) as [number, number];
+      const values = [
+        { offset: 0, text: all.slice(0, to + 1).join("") },
+        { offset: from, text: all.slice(from).join("") },
+      ];
+      const told = values.map((value, index): StreamValue => ({ kind: "text", turnId: "t", seq: index, ...value }));
+      assert.equal(folded(told).text.text, all.join(""));
+      assert.equal(folded([...told].reverse()).text.text, all.join(""));
+    }),
+    { seed: 7, numRuns: 300 },
+  );
+});
