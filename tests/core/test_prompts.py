@@ -363,6 +363,8 @@ scope = "file"
         ('name = "x"\ntext = "y"\nwhen = "now"', "when is not known"),
         ('name = "Ask"\ntext = "y"', "not ask"),
         ("name = 3\ntext = 'y'", "name must be a text"),
+        (f'name = "{"x" * 61}"\ntext = "y"', "name must be a text of 1 to 60 characters"),
+        ('name = "x"\ntext = "  "', "text must be a text of 1 to"),
     ],
 )
 def test_a_prompt_that_is_wrong_is_named_and_leaves_the_others(entry: str, told: str, tmp_path: Path) -> None:

@@ -104,13 +104,17 @@ class Room:
 
 
 async def test_silence_is_told_and_the_question_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says that nobody knows whether the change was made."""
+    """It says that nobody knows whether the change was made, and asks for no second one, whatever is typed."""
     monkeypatch.setattr(edit, "APPLY_SECONDS", 0.05)
     room = Room()
-    refused = await room.editing.apply(room.peer, room.place("a = 1"), "a = 2", "label", "")
+    applying = asyncio.create_task(room.editing.apply(room.peer, room.place("b = 2"), "b = 3", "label", ""))
+    message = await room.link.asked.get()
+    room.type("#\n", 0)
+    refused = await applying
     assert refused is not None
     assert "did not say within" in refused
-    assert room.link.withdrawn == [room.link.asked.get_nowait()["id"]]
+    assert room.link.withdrawn == [message["id"]]
+    assert room.link.asked.empty()
 
 
 async def test_a_second_edit_waits_until_the_first_was_told_of() -> None:
@@ -121,7 +125,8 @@ async def test_a_second_edit_waits_until_the_first_was_told_of() -> None:
     second = asyncio.create_task(room.editing.apply(room.peer, below, "b = 3", "label", ""))
     message = await room.link.asked.get()
     room.link.applied(message)
-    await asyncio.sleep(0)
+    finished, _ = await asyncio.wait([first, second], timeout=0.2)
+    assert finished == set()
     assert room.link.asked.empty()
     room.change(message["params"])
     assert await first is None
@@ -209,6 +214,18 @@ def test_changes_are_remembered_from_any_state_of_this_document_and_no_other() -
     room.documents.remove_text_document(URI)
     room.documents.put_text_document(types.TextDocumentItem(URI, "python", 0, TEXT))
     assert room.document.changes_since(before) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "character"),
+    [("a\nb", 1, 1), ("a\n", 1, 0), ("", 0, 0), ("a\r\né😀", 1, 3), ("\r", 1, 0)],
+)
+def test_the_end_of_a_text_is_a_place_in_it(text: str, line: int, character: int) -> None:
+    """An edit that ended on a line beyond the last one would be refused."""
+    document = OpenDocument(
+        URI, text, 0, "python", position_codec=LineCodec(types.PositionEncodingKind.Utf16)
+    )
+    assert document.client_position_at_offset(len(text)) == types.Position(line, character)
 
 
 @given(
