@@ -103,7 +103,8 @@ def test_a_chat_that_is_closed_while_it_streams_breaks_nothing(
     nvim.screen.wait_for("word3")
     nvim.lua("vim.cmd(...)", way)
     sim.release()
-    nvim.wait("#require('cmt.turn').running() == 0")
+    sim.wait_finished(0)
+    nvim.wait("#require('cmt.turn').running() == 0 and not require('cmt').status().busy")
     assert nvim.lua("return vim.v.errmsg") == ""
     nvim.command("Cmt sessions count")
     nvim.screen.wait_for("Sessions", "1 turn")

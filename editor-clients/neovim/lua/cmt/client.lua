@@ -237,6 +237,15 @@ function M.start()
     notice.fail("cmt-lsp did not start: see :Cmt log, or run `cmt-lsp doctor` in a terminal.")
     return nil
   end
+  -- Neovim 0.12 leaves one behind that has not said a word yet.
+  vim.api.nvim_create_autocmd("VimLeavePre", {
+    once = true,
+    callback = function()
+      if not client.initialized then
+        client:stop(true)
+      end
+    end,
+  })
   for _, hear in ipairs(greeters) do
     hear()
   end
