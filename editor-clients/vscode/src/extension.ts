@@ -36,10 +36,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const reports = new Reports();
   const editors = new LastEditor();
   const proposals = new Proposals(editors);
-  const selections = new LiveSelections((selection) => panels.broadcast({ type: "selection", selection }));
+  const selections = new LiveSelections();
   const panels: Panels = new Panels(context.extensionUri, (panel, message) => relay.onMessage(panel, message));
   const sights = { config: settings.panelConfig, selection: () => selections.current };
-  const relay: Relay = new Relay(connection, panels, makeVerbs(() => panels, proposals, editors), sights);
+  const verbs = makeVerbs({ connection, panels, proposals, editors });
+  const relay: Relay = new Relay(connection, panels, verbs, sights);
 
   context.subscriptions.push(
     log,
@@ -55,6 +56,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ProblemFixes.register(),
     registerCommands({ connection, panels, proposals, keys, environment, reports, log, version }),
     new Walkthrough(connection),
+    selections.onChanged((selection) => panels.broadcast({ type: "selection", selection })),
     keys.onChanged(() => void passKey(keys, connection)),
     vscode.workspace.onDidChangeConfiguration((change) => onConfiguration(change, connection, panels)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.start()),

@@ -9,19 +9,24 @@ import { showsLiveSelection } from "./settings";
 const REST_MS = 150;
 
 export class LiveSelections implements vscode.Disposable {
-  current: LiveSelection | null = null;
+  readonly #changed = new vscode.EventEmitter<LiveSelection | null>();
+  readonly onChanged = this.#changed.event;
   #timer: NodeJS.Timeout | undefined;
-  readonly #tell: (selection: LiveSelection | null) => void;
+  #current: LiveSelection | null;
   readonly #disposables: vscode.Disposable[];
 
-  constructor(tell: (selection: LiveSelection | null) => void) {
-    this.#tell = tell;
+  constructor() {
+    this.#current = selected();
     this.#disposables = [
+      this.#changed,
       vscode.window.onDidChangeTextEditorSelection(() => this.#soon()),
       vscode.window.onDidChangeActiveTextEditor(() => this.#soon()),
       vscode.workspace.onDidChangeConfiguration((change) => change.affectsConfiguration("cmt.liveSelection") && this.#soon()),
     ];
-    this.#look();
+  }
+
+  get current(): LiveSelection | null {
+    return this.#current;
   }
 
   dispose(): void {
@@ -35,12 +40,15 @@ export class LiveSelections implements vscode.Disposable {
   }
 
   #look(): void {
-    const editor = vscode.window.activeTextEditor;
     // The panel itself took the focus: what was selected before still is, and is what the question is about.
-    if (!editor && vscode.window.visibleTextEditors.length) return;
-    const next = showsLiveSelection() ? liveSelection(editor) : null;
-    if (JSON.stringify(next) === JSON.stringify(this.current)) return;
-    this.current = next;
-    this.#tell(next);
+    if (!vscode.window.activeTextEditor && vscode.window.visibleTextEditors.length) return;
+    const next = selected();
+    if (JSON.stringify(next) === JSON.stringify(this.#current)) return;
+    this.#current = next;
+    this.#changed.fire(next);
   }
+}
+
+function selected(): LiveSelection | null {
+  return showsLiveSelection() ? liveSelection(vscode.window.activeTextEditor) : null;
 }

@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import type { Session } from "../wire";
 import type { Commands } from "./commands";
+import { openInEditor } from "./editor-tab";
 import type { Parts } from "./parts";
 import { saveText } from "./verbs";
 
@@ -11,7 +12,7 @@ type Page = "chat" | "history" | "usage" | "compare";
 export function sessionCommands(parts: Parts): Commands {
   const { connection, panels } = parts;
   return {
-    "cmt.openInEditor": () => panels.openEditor(connection.status?.session?.id, "Claude"),
+    "cmt.openInEditor": () => openInEditor(connection, panels, connection.status?.session?.id),
     "cmt.newSession": async () => showSession(parts, await connection.request("cmt/session/create", {})),
     "cmt.history": () => showPage(parts, "history"),
     "cmt.usage": () => showPage(parts, "usage"),

@@ -4,9 +4,11 @@ import { homedir } from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import type { Attached } from "../messages";
+import type { Connection } from "../server/connection";
 import { Refusal, refused } from "../server/errors";
 import type { ContextItem, Image } from "../wire";
 import { attachFiles } from "./attach";
+import { openInEditor } from "./editor-tab";
 import { forCursor } from "./fitting";
 import type { LastEditor } from "./last-editor";
 import { judgeLink } from "./links";
@@ -19,7 +21,14 @@ const PICTURES = { Pictures: ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif",
 /** Commands that a panel may run: the extension's own. */
 const OWN = "cmt.";
 
-export function makeVerbs(panels: () => Panels, proposals: Proposals, editors: LastEditor): Verbs {
+export interface VerbParts {
+  connection: Connection;
+  panels: Panels;
+  proposals: Proposals;
+  editors: LastEditor;
+}
+
+export function makeVerbs({ connection, panels, proposals, editors }: VerbParts): Verbs {
   return {
     insert: ({ text }) => insert(text, editors),
     replace: ({ text, origin }) => proposals.propose(text, origin),
@@ -31,7 +40,7 @@ export function makeVerbs(panels: () => Panels, proposals: Proposals, editors: L
     pickFiles,
     save: ({ name, text }) => saveText(name, text),
     command: ({ command, args }) => run(command, args ?? []),
-    openInEditor: async ({ sessionId }) => panels().openEditor(sessionId, "Claude"),
+    openInEditor: ({ sessionId }) => openInEditor(connection, panels, sessionId),
     confirm: ({ message, detail, yes }) => confirm(message, detail, yes),
   };
 }
