@@ -22,6 +22,8 @@ export interface Options {
   trust?: boolean;
   /** Files of the workspace by their path. */
   files?: Record<string, string>;
+  /** Packages to install besides the extension. */
+  extensions?: string[];
   /** Programs that come first on the PATH, by their name, and files beside them. */
   programs?: Record<string, string | Buffer>;
 }
@@ -74,7 +76,8 @@ export class CodeServer {
     await prepare(root, options);
     const env = environment(root, options.env ?? {});
     const data = ["--user-data-dir", join(root, "ud"), "--extensions-dir", join(root, "ext")];
-    await run(NODE, [CODE_SERVER, ...data, "--install-extension", VSIX], env);
+    const packages = [VSIX, ...(options.extensions ?? [])].flatMap((one) => ["--install-extension", one]);
+    await run(NODE, [CODE_SERVER, ...data, ...packages], env);
     const trust = options.trust ? [] : ["--disable-workspace-trust"];
     const switches = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override", ...trust];
     const child = spawn(

@@ -42,8 +42,8 @@ export async function freePort(): Promise<number> {
 }
 
 /** Run to the end; throws with what it wrote when it fails. */
-export async function run(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
-  const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+export async function run(command: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<string> {
+  const child = spawn(command, args, { env, cwd, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stdout.on("data", (chunk) => (said += chunk));
   child.stderr.on("data", (chunk) => (said += chunk));

@@ -155,7 +155,7 @@ export function looks(stage: Stage): void {
     await workbench.command("cmt: Open the chat in an editor");
     await seen(workbench.editorPanel.composer);
     await workbench.command("View: Hide Secondary Side Bar");
-    await numbers(workbench.editorPanel.turns, 1);
+    await numbers(workbench.panel.turns, 1);
     await picture("editor");
     await workbench.closeEditors();
     await stage.openPanel();

