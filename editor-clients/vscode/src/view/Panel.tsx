@@ -5,6 +5,7 @@ import { Header } from "./header/Header";
 import { Health } from "./header/Health";
 import { Compare } from "./pages/Compare";
 import { History } from "./pages/History";
+import { Preview } from "./pages/Preview";
 import { Usage } from "./pages/Usage";
 import { Transcript } from "./transcript/Transcript";
 
@@ -21,6 +22,7 @@ export function Panel() {
         {page === "history" && <History />}
         {page === "usage" && <Usage />}
         {page === "compare" && <Compare />}
+        {page === "preview" && <Preview />}
         {page === "chat" && <Transcript />}
       </main>
       {(page === "chat" || (page === "compare" && !comparing)) && <Composer />}

@@ -1,8 +1,8 @@
 // Asking: send, hold, ask again, stop, and what becomes of a question that was refused.
 
-import type { ChatParams, ContextItem, Prediction, RetryParams, TurnResult } from "../../wire";
+import type { ChatParams, ContextItem, Prediction, PreviewResult, RetryParams, TurnResult } from "../../wire";
 import { bodyOf } from "../host";
-import { isEmpty, NO_DRAFT, type Held } from "../state/draft";
+import { isEmpty, NO_DRAFT, type Draft, type Held } from "../state/draft";
 import { NEW, type Panel } from "../state/panel";
 import { isBusy, type Asking, type Failure } from "../state/session";
 import type { Desk } from "./desk";
@@ -46,11 +46,10 @@ export class Questions {
 
   /** Send the draft of the session that is shown; while a turn runs there it is held until the end. */
   async send(over: Partial<ChatParams> = {}): Promise<void> {
-    const { current, drafts, sessions, selection, selectionOn } = this.desk.panel;
+    const { current, drafts, sessions } = this.desk.panel;
     const draft = drafts[current] ?? NO_DRAFT;
     if (!draft.text.trim()) return;
-    const live = selectionOn && selection ? [{ item: selection.item, label: selection.label }] : [];
-    const question: Held = { text: draft.text, attached: [...draft.attached, ...live], pictures: draft.pictures };
+    const question = this.questionOf(draft);
     this.desk.store.act({ type: "drafted", key: current, draft: { text: "", attached: [], pictures: [] } });
     const session = sessions[current];
     if (session && isBusy(session)) {
@@ -91,6 +90,20 @@ export class Questions {
     }
     const params: ChatParams = { ...this.paramsOf(question), ...over, sessionId };
     await this.run(sessionId, { kind: "chat", params, question: question.text, labels: labelsOf(question), whole: question });
+  }
+
+  /** The draft with what is selected now. */
+  private questionOf(draft: Draft): Held {
+    const { selection, selectionOn } = this.desk.panel;
+    const live = selectionOn && selection ? [{ item: selection.item, label: selection.label }] : [];
+    return { text: draft.text, attached: [...draft.attached, ...live], pictures: draft.pictures };
+  }
+
+  /** The blocks that the draft of a tab would send. */
+  async preview(key: string): Promise<PreviewResult> {
+    const params = this.paramsOf(this.questionOf(this.desk.panel.drafts[key] ?? NO_DRAFT));
+    const sessionId = await this.sessions.sessionFor(key);
+    return this.desk.host.call("cmt/preview", { ...params, sessionId });
   }
 
   /** A question as the server takes it. */

@@ -2,7 +2,7 @@ import { useActions } from "../context";
 import { Icon } from "../icons";
 import { Menu, MenuItem } from "../Menu";
 
-/** Files and pictures for the question. */
+/** Files and pictures for the question, and a look at all that goes along. */
 export function AttachMenu() {
   const actions = useActions();
   const entries: [string, () => void][] = [
@@ -12,6 +12,7 @@ export function AttachMenu() {
     ["Part of the screen", () => void actions.pictures.screenshot("region")],
     ["A window", () => void actions.pictures.screenshot("window")],
     ["The whole screen", () => void actions.pictures.screenshot("screen")],
+    ["Show what would be sent", () => actions.store.act({ type: "page", page: "preview" })],
   ];
   return (
     <Menu label="Attach" face={<Icon name="add" />}>

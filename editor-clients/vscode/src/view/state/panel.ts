@@ -14,7 +14,7 @@ import type { Comparison } from "./comparison";
 import type { Draft, Held, Picture } from "./draft";
 import type { Asking, SessionView } from "./session";
 
-export type Page = "chat" | "history" | "usage" | "compare";
+export type Page = "chat" | "history" | "usage" | "compare" | "preview";
 
 /** The tab of a conversation that the server does not know yet. */
 export const NEW = "new";

@@ -102,6 +102,8 @@ export class FakeHost {
         return { models: samples.MODELS };
       case "cmt/predict":
         return samples.prediction();
+      case "cmt/preview":
+        return samples.preview(String(params["text"]));
       case "cmt/usage":
         return samples.report(params["groupBy"] as string | undefined);
       case "cmt/budget/get":

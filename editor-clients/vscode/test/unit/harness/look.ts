@@ -29,6 +29,12 @@ const ACTS: Record<string, (page: Page) => Promise<void>> = {
     await page.getByRole("textbox", { name: "Ask Claude" }).press("Enter");
   },
   history: (page) => page.getByRole("button", { name: "History", exact: true }).click(),
+  preview: async (page) => {
+    await page.getByRole("textbox", { name: "Ask Claude" }).fill("Is this right?");
+    await page.getByRole("button", { name: "Attach" }).click();
+    await page.getByRole("menuitem", { name: "Show what would be sent" }).click();
+    await page.getByText("Pinned file src/net/client.py").click();
+  },
   usage: (page) => page.getByRole("button", { name: "Usage and budgets" }).click(),
   models: (page) => page.getByRole("button", { name: /^Model/ }).click(),
   compare: async (page) => {

@@ -45,6 +45,12 @@ const ACTS: Record<string, (page: Page) => Promise<unknown>> = {
     await page.getByRole("button", { name: "History", exact: true }).click();
     await page.waitForSelector(".session");
   },
+  preview: async (page) => {
+    await page.getByRole("textbox", { name: "Ask Claude" }).fill("Is this right?");
+    await page.getByRole("button", { name: "Attach" }).click();
+    await page.getByRole("menuitem", { name: "Show what would be sent" }).click();
+    await page.getByText("Pinned file src/net/client.py").click();
+  },
   usage: async (page) => {
     await page.getByRole("button", { name: "Usage and budgets" }).click();
     await page.waitForSelector(".advice li");

@@ -480,3 +480,20 @@ test("a session is renamed in its tab, once", async () => {
   assert.deepEqual(await calls(page, "cmt/session/update"), [{ sessionId: "session-1", name: "Deadlines" }]);
   await done(view);
 });
+
+test("all that would be sent can be looked at before, the selection included, and nothing is sent for it", async () => {
+  const view = await opened();
+  const { page } = view;
+  await page.evaluate(() => window.fake.send({ type: "selection", selection: { item: { kind: "file", uri: "file:///b.py" }, label: "b.py:1-3", lines: 3 } }));
+  await button(page, "b.py:1-3").waitFor();
+  await box(page).fill("Is this right?");
+  await button(page, "Attach").click();
+  await page.getByRole("menuitem", { name: "Show what would be sent" }).click();
+  await page.getByText("The question").click();
+  await page.locator("pre", { hasText: "Is this right?" }).waitFor();
+  assert.deepEqual(await calls(page, "cmt/preview"), [{ text: "Is this right?", context: [{ kind: "file", uri: "file:///b.py" }], sessionId: "session-1" }]);
+  await page.keyboard.press("Escape");
+  assert.equal(await box(page).inputValue(), "Is this right?");
+  assert.equal((await sent(page, "chat")).length, 0);
+  await done(view);
+});

@@ -1,7 +1,7 @@
 // What a server would answer: sessions, turns, prices, usage. Figures are of the right size and order, not exact.
 
 import type {
-  Budget, CacheAdvice, CacheStats, CacheVerdict, Cost, ImageInspection, Model, Prediction, Session, Status, TurnRecord, Usage, UsageGroup, UsageReport,
+  Budget, CacheAdvice, CacheStats, CacheVerdict, Cost, ImageInspection, Model, Prediction, PreviewResult, Session, Status, TurnRecord, Usage, UsageGroup, UsageReport,
 } from "../../../src/wire";
 
 export function usd(nano: number): string {
@@ -123,6 +123,20 @@ export function prediction(known: Partial<Prediction> = {}): Prediction {
     cost: { priced: true, display: "$0.0128, up to $0.0260", coldNanoUsd: 73_800_000, warmNanoUsd: 12_800_000, p50: 12_800_000, p90: 26_000_000, max: 140_000_000 },
     cacheState: "warm", budgets: [{ scope: "day", limitNanoUsd: 5e9, remainingNanoUsd: 1.1e9, level: 78, levelP50: 78, levelP90: 79, outcome: "fits" }],
     contextFill: 0.34, ...known,
+  };
+}
+
+export function preview(text: string): PreviewResult {
+  const block = { kind: "history", cached: true, cache: "read", pinned: false } as const;
+  return {
+    model: "claude-sonnet-5-5", tokens: 19_800, exact: false, prediction: prediction(),
+    blocks: [
+      { ...block, kind: "system", origin: "System prompt", tokens: 310, warmNanoUsd: 93_000, text: "Answer briefly." },
+      { ...block, kind: "file", origin: "Pinned file src/net/client.py", tokens: 2_400, warmNanoUsd: 720_000, pinned: true, cutLines: 12, text: "class Client:\n    pass" },
+      { ...block, origin: "Turn 1, question", tokens: 80, warmNanoUsd: 24_000, text: "Why does this hang?" },
+      { ...block, kind: "prompt", origin: "The question", tokens: 12, cache: "written", cached: false, warmNanoUsd: 45_000, text },
+    ],
+    notices: ["An API key in src/net/client.py would be asked about."],
   };
 }
 

@@ -64,6 +64,10 @@ export const SCENES: Record<string, () => void> = {
     }
     fake.hello = { sessionId: "session-0" };
   },
+  preview: () => {
+    window.fake.add(window.samples.session("session-1"), [window.samples.turn(0)]);
+    window.fake.hello = { sessionId: "session-1" };
+  },
   usage: () => {
     window.fake.add(window.samples.session("session-1"), [window.samples.turn(0)]);
   },
