@@ -36,9 +36,10 @@ class HelixChild(Tui):
         self.type(f":{line}\r")
 
     def escape(self) -> None:
-        """Leave a mode or a selection; the next key waits, or it would be an Alt key."""
+        """Leave insert mode; the next key waits until that is done, or it would be an Alt key."""
+        self.shows(" INS ")
         self.type(ESCAPE)
-        self.shows("NOR")
+        self.shows(" NOR ")
 
     def open(self, path: Path) -> None:
         """Open a file."""
@@ -47,7 +48,7 @@ class HelixChild(Tui):
 
     def save(self, path: Path, text: str) -> None:
         """Write the buffer; the file then holds this text."""
-        self.command("write")
+        self.command("write!")
         self.until(lambda: path.read_text() == text, f"{path.name} holds {text!r}")
 
     @property

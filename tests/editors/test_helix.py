@@ -101,7 +101,7 @@ def test_a_question_below_the_last_heading_is_sent_and_answered_in_the_same_buff
     shown = shared.shows("The second answer of two.")
     assert shown.index("And then?") < shown.index("The second")
     assert [message["role"] for message in sim.requests[-1].body["messages"]] == ["user", "assistant", "user"]
-    shared.command("write")
+    shared.command("write!")
     shared.shows("written")
     shared.command("buffer-close")
 
