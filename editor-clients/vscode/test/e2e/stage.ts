@@ -12,7 +12,7 @@ import { ARTEFACTS } from "../bed/places.ts";
 import { Simulator } from "../bed/simulator.ts";
 import { until } from "../bed/waiting.ts";
 import type { Panel } from "./panel.ts";
-import { numbers, seen } from "./seeing.ts";
+import { numbers, reads, seen } from "./seeing.ts";
 import { Workbench } from "./workbench.ts";
 
 export class Stage {
@@ -115,6 +115,14 @@ export class Stage {
       shown = await this.workbench.panel.transcript();
       return isDeepStrictEqual(shown, wanted);
     }).catch(() => assert.deepEqual(shown, wanted));
+  }
+
+  /** The panel's header tells what the ledger has for today, all windows together. */
+  async todayIs(panel: Panel): Promise<void> {
+    const witness = await this.witness();
+    const { today } = await witness.request("cmt/usage", { scope: "all" });
+    const all = await witness.request("cmt/usage", { scope: "all", from: today, to: today });
+    await reads(panel.frame.locator("[data-money=today]"), all.totals.cost.display);
   }
 
   /** End the server of the workbench as a crash would. */

@@ -1,7 +1,7 @@
 // Places of the chat: side bar, editor tab, a second window.
 import assert from "node:assert/strict";
 
-import { gone, numbers, reads, seen } from "./seeing.ts";
+import { gone, numbers, seen } from "./seeing.ts";
 import type { Stage } from "./stage.ts";
 import { Workbench } from "./workbench.ts";
 
@@ -47,10 +47,10 @@ export function windows(stage: Stage): void {
     await other.askAndWait("in the second window");
     await numbers(other.turns, 1);
     await numbers(panel.turns, 1);
-    const witness = await stage.witness();
-    const { today } = await witness.request("cmt/usage", { scope: "all" });
-    const all = await witness.request("cmt/usage", { scope: "all", from: today, to: today });
-    for (const one of [other, panel]) await reads(one.frame.locator("[data-money=today]"), all.totals.cost.display);
+    await stage.todayIs(other);
     await second.page.close();
+    // A window hears of what others spent with its own next question.
+    await panel.askAndWait("in the first window again");
+    await stage.todayIs(panel);
   });
 }
