@@ -8,31 +8,30 @@ local M = {}
 
 local TICK_MS = 250
 
---- Money, model and name, the most important first.
+---@param chat cmt.Chat
+---@return string[]
+local function told_of(chat)
+  local session, known = chat.session, status.get()
+  if not session then
+    return { "new chat", chat.wanted.model and figures.model(chat.wanted.model) }
+  end
+  local parts = { figures.cost(session.cost) }
+  parts[#parts + 1] = known.cost.today and "today " .. figures.cost(known.cost.today)
+  parts[#parts + 1] = figures.model(session.model)
+  if known.context_fill and known.session and known.session.id == session.id and session.turns > 0 then
+    parts[#parts + 1] = ("context %d%%"):format(math.ceil(known.context_fill * 100))
+  end
+  return parts
+end
+
+--- Money, model, how full its context is, what is pinned and the name: the most important first.
 ---@param chat cmt.Chat
 ---@return string
 local function summary(chat)
-  local session = chat.session
-  local pins = chat:pinned()
-  local parts = {} ---@type string[]
-  if session then
-    parts[1] = figures.cost(session.cost)
-    local today = status.get().cost.today
-    if today then
-      parts[#parts + 1] = "today " .. figures.cost(today)
-    end
-    parts[#parts + 1] = figures.model(session.model)
-  else
-    parts[1] = "new chat"
-    parts[2] = chat.wanted.model and figures.model(chat.wanted.model)
-  end
-  if #pins > 0 then
-    parts[#parts + 1] = ("%d pinned"):format(#pins)
-  end
-  local name = session and session.name or chat.wanted.name
-  if name and name ~= "" then
-    parts[#parts + 1] = name
-  end
+  local parts = told_of(chat)
+  local pins, name = #chat:pinned(), (chat.session or chat.wanted).name
+  parts[#parts + 1] = pins > 0 and ("%d pinned"):format(pins) or nil
+  parts[#parts + 1] = name and name ~= "" and name or nil
   return table.concat(parts, " · ")
 end
 
