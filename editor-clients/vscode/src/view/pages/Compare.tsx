@@ -59,11 +59,7 @@ function Columns({ comparison }: { comparison: Comparison }) {
   return (
     <>
       <p class="question">{comparison.question}</p>
-      {comparison.error && (
-        <p class="trouble" role="alert">
-          {comparison.error.message}
-        </p>
-      )}
+      {comparison.error && <Refused comparison={comparison} message={comparison.error.message} kind={comparison.error.data?.kind} />}
       <div
         class="columns"
         onClick={(event) => clicked(event, actions)}
@@ -89,6 +85,20 @@ function Columns({ comparison }: { comparison: Comparison }) {
         )}
       </p>
     </>
+  );
+}
+
+/** Why there are no answers, and the way out; the question is in the text box again. */
+function Refused({ comparison, message, kind }: { comparison: Comparison; message: string; kind?: string }) {
+  const actions = useActions();
+  const over = kind === "budget_exceeded";
+  return (
+    <div class="trouble" role="alert">
+      <p>{message}</p>
+      <button type="button" onClick={() => void actions.comparing.ask(comparison.models, over ? { budgetOverride: true } : {})}>
+        {over ? "Send this once" : "Try again"}
+      </button>
+    </div>
   );
 }
 

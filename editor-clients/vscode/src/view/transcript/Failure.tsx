@@ -36,7 +36,8 @@ export function FailureCard({ sessionId, failure }: { sessionId: string; failure
 
 function usable(remedy: Remedy, failure: Failure, ready: boolean): boolean {
   if (remedy.act === "again") return failure.asking !== undefined && ready;
-  if (remedy.act === "override" || remedy.act === "allowSecrets") return failure.asking !== undefined;
+  if (remedy.act === "override") return failure.asking !== undefined;
+  if (remedy.act === "allowSecrets" || remedy.act === "fork") return failure.asking?.kind === "chat";
   if (remedy.act === "pictures") return Boolean((failure.asking?.params as ChatParams | undefined)?.images?.length);
   return true;
 }

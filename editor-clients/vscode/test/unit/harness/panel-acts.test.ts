@@ -497,3 +497,20 @@ test("all that would be sent can be looked at before, the selection included, an
   assert.equal((await sent(page, "chat")).length, 0);
   await done(view);
 });
+
+test("a comparison over the budget says so and can be sent all the same, the question not lost", async () => {
+  const view = await opened({ width: 800 });
+  const { page } = view;
+  await page.evaluate(() => window.fake.failures.set("compare", { code: 1, message: "Over the day's budget.", data: { kind: "budget_exceeded", retryable: false } }));
+  await box(page).fill("Which is better?");
+  await button(page, "More").click();
+  await page.getByRole("menuitem", { name: "Compare models" }).click();
+  for (const name of [/Opus/, /Haiku/]) await page.getByRole("checkbox", { name }).check();
+  await button(page, "Ask 2 models").click();
+  await page.getByRole("alert").getByText("Over the day's budget.").waitFor();
+  await page.evaluate(() => window.fake.failures.clear());
+  await button(page, "Send this once").click();
+  await button(page, "Go on with Claude Haiku 5.5").waitFor();
+  assert.deepEqual((await sent(page, "compare")).map(({ params }) => (params as { text: string; budgetOverride?: boolean }).budgetOverride), [undefined, true]);
+  await done(view);
+});
