@@ -136,7 +136,7 @@ def test_leaving_in_the_middle_of_an_answer_leaves_no_process(
     processes = streaming(own_nvim, sim)
     own_nvim.quit(command)
     assert all(map(is_gone, processes))
-    sim.wait_closed(0)
+    sim.wait_closed(0, within=30)
 
 
 def test_a_killed_editor_leaves_no_process(own_nvim: NvimChild, sim: Simulator) -> None:
@@ -144,4 +144,4 @@ def test_a_killed_editor_leaves_no_process(own_nvim: NvimChild, sim: Simulator) 
     processes = streaming(own_nvim, sim)
     own_nvim.process.kill()
     wait_gone(processes)
-    sim.wait_closed(0)
+    sim.wait_closed(0, within=30)

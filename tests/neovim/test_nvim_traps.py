@@ -83,7 +83,7 @@ def test_two_chats_at_once_keep_their_answers_apart(nvim: NvimChild, sim: Simula
     """Each answer and each cost is under its own question."""
     sim.reply_with(Answer(chunks=("slow ", "one "), chunk_delay=0.1), "quick two")
     nvim.command("Cmt ask one")
-    sim.wait_arrived(0)
+    sim.wait_arrived(0, within=30)
     nvim.command("tab Cmt new")
     nvim.command("Cmt ask two")
     nvim.screen.wait_for("quick two", "out ")
@@ -103,7 +103,7 @@ def test_a_chat_that_is_closed_while_it_streams_breaks_nothing(
     nvim.screen.wait_for("word3")
     nvim.lua("vim.cmd(...)", way)
     sim.release()
-    sim.wait_finished(0)
+    sim.wait_finished(0, within=30)
     nvim.wait("#require('cmt.turn').running() == 0 and not require('cmt').status().busy")
     assert nvim.lua("return vim.v.errmsg") == ""
     nvim.command("Cmt sessions count")
