@@ -34,6 +34,7 @@ const QUIET = {
   "chat.disableAIFeatures": true,
   "workbench.tips.enabled": false,
   "files.simpleDialog.enable": true,
+  "remote.autoForwardPorts": false,
   // Else a quick pick closes when something else takes the focus late.
   "workbench.quickOpen.closeOnFocusLost": false,
 };

@@ -85,6 +85,18 @@ export function looks(stage: Stage): void {
     return panel;
   }
 
+  stage.test("the panel has the room that a person gives it", async () => {
+    await workbench.command("View: Toggle Primary Side Bar Visibility");
+    const panel = await stage.openPanel();
+    const before = (await panel.composer.boundingBox())!;
+    // The edge between editor and side bar, taken by the mouse.
+    await page.mouse.move(before.x - 18, 400);
+    await page.mouse.down();
+    await page.mouse.move(before.x - 200, 400, { steps: 5 });
+    await page.mouse.up();
+    await until("the panel is wider", async () => (await panel.composer.boundingBox())!.width > before.width + 100);
+  });
+
   for (const [name, theme] of Object.entries(THEMES)) {
     stage.test(`axe objects to nothing in ${name}`, async () => {
       await themed(theme);

@@ -514,3 +514,36 @@ test("a comparison over the budget says so and can be sent all the same, the que
   assert.deepEqual((await sent(page, "compare")).map(({ params }) => (params as { text: string; budgetOverride?: boolean }).budgetOverride), [undefined, true]);
   await done(view);
 });
+
+test("a secret that was held back can be sent all the same; a file that cannot be read can be left out", async () => {
+  const view = await opened();
+  const { page } = view;
+  const refused = (message: string, hint?: string) =>
+    page.evaluate(
+      (told) => {
+        window.fake.failures.set("chat", { code: 1, message: told.message, data: { kind: "blocked_file", retryable: false, hint: told.hint } });
+        window.fake.send({ type: "attach", attached: [{ item: { kind: "file", uri: "file:///a.py" }, label: "a.py" }] });
+      },
+      { message, hint },
+    );
+  await refused("Not sent: an API key in a.py.", "with allowSecrets true in the params");
+  await page.locator(".chip", { hasText: "a.py" }).waitFor();
+  await box(page).fill("look");
+  await box(page).press("Enter");
+  await page.locator(".failure").getByText("Not sent: an API key in a.py.", { exact: true }).waitFor();
+  await page.evaluate(() => window.fake.failures.clear());
+  await button(page, "Send it all the same").click();
+  await page.waitForFunction(() => window.fake.sessions.get("session-1")!.turns.length === 4 && !document.querySelector(".turn.live"));
+  await refused("a.py is not UTF-8 text; save it as UTF-8 or attach a part.");
+  await page.locator(".chip", { hasText: "a.py" }).waitFor();
+  await box(page).fill("look again");
+  await box(page).press("Enter");
+  await page.locator(".failure").waitFor();
+  assert.equal(await button(page, "Send it all the same").count(), 0);
+  await page.evaluate(() => window.fake.failures.clear());
+  await button(page, "Send without attachments").click();
+  await page.waitForFunction(() => window.fake.sessions.get("session-1")!.turns.length === 5);
+  const asked = (await sent(page, "chat")).map(({ params }) => [params.allowSecrets, params.context?.length]);
+  assert.deepEqual(asked, [[undefined, 1], [true, 1], [undefined, 1], [undefined, undefined]]);
+  await done(view);
+});
