@@ -55,6 +55,7 @@ test("a server of another contract, and a program that is no cmt-lsp, are told a
   const cmt = (version: unknown) => ({ experimental: { cmt: { version, serverVersion: "0.1.0", operations: ["cmt/chat"] } } });
   assert.deepEqual(judge("/p", cmt(1)), { advertised: { version: 1, serverVersion: "0.1.0", operations: ["cmt/chat"] } });
   assert.deepEqual(judge("/p", cmt(2)), { trouble: { kind: "version", detail: "/p", server: 2, client: 1 } });
+  assert.deepEqual(judge("/p", cmt(0)), { trouble: { kind: "version", detail: "/p", server: 0, client: 1 } });
   for (const strange of [undefined, null, {}, { experimental: null }, { experimental: { cmt: 1 } }, cmt("1")]) {
     assert.deepEqual(judge("/p", strange), { trouble: { kind: "not_cmt", detail: "/p" } });
   }
