@@ -4,7 +4,7 @@ import type { ChatParams } from "../../wire";
 import type { Failure } from "../state/session";
 import { remedies, type Remedy } from "./marks";
 
-/** A question that got no answer: what was wrong in one sentence, and the buttons that mend it. */
+/** A question that got no answer (a hint that a button says better is left out): what was wrong in one sentence, and the buttons that mend it. */
 export function FailureCard({ sessionId, failure }: { sessionId: string; failure: Failure }) {
   const actions = useActions();
   const ready = usePanel((panel) => panel.health.state === "ready");
@@ -17,7 +17,7 @@ export function FailureCard({ sessionId, failure }: { sessionId: string; failure
         <Icon name="warning" />
         <span>
           {error.message}
-          {error.data?.hint ? ` ${error.data.hint}` : ""}
+          {error.data?.hint && !offered.some((remedy) => remedy.act === "allowSecrets") ? ` ${error.data.hint}` : ""}
         </span>
       </p>
       <div class="row">
@@ -37,7 +37,10 @@ export function FailureCard({ sessionId, failure }: { sessionId: string; failure
 function usable(remedy: Remedy, failure: Failure, ready: boolean): boolean {
   if (remedy.act === "again") return failure.asking !== undefined && ready;
   if (remedy.act === "override") return failure.asking !== undefined;
-  if (remedy.act === "allowSecrets" || remedy.act === "fork") return failure.asking?.kind === "chat";
+  if (remedy.act === "fork") return failure.asking?.kind === "chat";
+  // A file that cannot be read at all comes without a hint: no yes of the person helps there.
+  if (remedy.act === "allowSecrets") return failure.asking?.kind === "chat" && failure.error.data?.hint !== undefined;
+  if (remedy.act === "bare") return Boolean((failure.asking?.params as ChatParams | undefined)?.context?.length);
   if (remedy.act === "pictures") return Boolean((failure.asking?.params as ChatParams | undefined)?.images?.length);
   return true;
 }
@@ -52,6 +55,8 @@ function mend(actions: ReturnType<typeof useActions>, sessionId: string, failure
       return void actions.questions.again(sessionId, failure, { allowSecrets: true });
     case "pictures":
       return void actions.questions.again(sessionId, failure, { images: undefined });
+    case "bare":
+      return void actions.questions.again(sessionId, failure, { context: undefined });
     case "fresh":
       return actions.sessions.fresh();
     case "usage":

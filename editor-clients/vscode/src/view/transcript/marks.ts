@@ -35,6 +35,7 @@ export type Remedy =
   | { act: "usage"; title: string }
   | { act: "models"; title: string }
   | { act: "pictures"; title: string }
+  | { act: "bare"; title: string }
   | { act: "stop"; title: string }
   | { act: "fork"; title: string }
   | { act: "command"; title: string; command: string };
@@ -59,7 +60,7 @@ const REMEDIES: Record<string, readonly Remedy[]> = {
   context_too_large: [{ act: "fresh", title: "New session" }, { act: "models", title: "Choose another model" }],
   bad_image: [{ act: "pictures", title: "Send without pictures" }],
   session_busy: [{ act: "stop", title: "Stop the other turn" }, { act: "fork", title: "Go on in a fork" }, AGAIN],
-  blocked_file: [{ act: "allowSecrets", title: "Send it all the same" }],
+  blocked_file: [{ act: "allowSecrets", title: "Send it all the same" }, { act: "bare", title: "Send without attachments" }],
   ledger_unavailable: [AGAIN, DOCTOR],
   server_stopped: [{ act: "command", title: "Restart server", command: "cmt.restartServer" }, AGAIN],
   internal: [AGAIN, LOG],
