@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from cmt_lsp.core.prompts.prompt import Prompt
     from cmt_lsp.server import wire
-    from cmt_lsp.server.actions.errand import Held
     from cmt_lsp.server.actions.place import Place
+    from cmt_lsp.server.actions.word import Held
     from cmt_lsp.server.actions.work import Work
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.documents import OpenDocument, OpenDocuments
@@ -118,19 +118,19 @@ class Actions:
     def _held_offers(self) -> list[Offer]:
         return [
             Offer(
-                f"{ALLOW} ({errand.title}: {errand.held.reason[:100]})",
+                f"{ALLOW} ({errand.title}: {errand.word.held.reason[:100]})",
                 CLAUDE,
                 "cmt.allow",
                 {"id": errand.id},
             )
             for errand in self._held_errands()
-            if errand.held
+            if errand.word.held
         ]
 
     def _held_errands(self) -> list[Errand]:
         """Those that wait for the person's word, and the newest one that was not sent without it."""
         over = [self._held] if self._held else []
-        return [errand for errand in (*over, *self._running.values()) if errand.held]
+        return [errand for errand in (*over, *self._running.values()) if errand.word.held]
 
     # --- the commands
 
@@ -202,10 +202,10 @@ class Actions:
         if not found:
             self._tell(types.MessageType.Info, "nothing waits to be allowed.")
             return
-        errand, held = found[-1], found[-1].held
-        if held is not None and not errand.allow():
-            errand.held = None  # what was passed on is not offered a second time
-            self.start(caller, errand.work, errand.allowed | {held})
+        errand, held = found[-1], found[-1].word.held
+        if held is not None and not errand.word.allow():
+            errand.word.held = None  # what was passed on is not offered a second time
+            self.start(caller, errand.work, errand.word.allowed | {held})
 
     def start(self, caller: Caller, work: Work, allowed: frozenset[Held] = frozenset()) -> None:
         """Ask, and deliver the answer; the first question of a draft takes the file it speaks of along."""
@@ -296,7 +296,7 @@ class Actions:
             await errand.run()
         finally:
             del self._running[errand.id]
-            if errand.held is not None:
+            if errand.word.held is not None:
                 self._held = errand
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from cmt_lsp.api.errors import BlockedFileError, BudgetExceededError, CmtError
 from cmt_lsp.core.chatfile.answer import ChatAnswer
-from cmt_lsp.core.guard.permission import Permission
 from cmt_lsp.core.prompts.replacement import Unusable, fitted, replacement
 from cmt_lsp.core.turn import Thinking
+from cmt_lsp.server.actions.word import Word
 from cmt_lsp.server.rpc.faults import log_fault
 from cmt_lsp.server.window.audience import Audience
 from cmt_lsp.server.window.progress_line import ProgressLine
 from cmt_lsp.server.window.turn_progress import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from cmt_lsp.core.guard.concern import Concern
     from cmt_lsp.core.turn import Turn, TurnEvent, TurnRequest, TurnResult
     from cmt_lsp.server.actions.edit import Editing
     from cmt_lsp.server.actions.place import Place
+    from cmt_lsp.server.actions.word import Held
     from cmt_lsp.server.actions.work import Work
     from cmt_lsp.server.chatfile.desk import ChatFiles
     from cmt_lsp.server.rpc.table import Caller
@@ -35,22 +35,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ALLOW = "Claude: allow this one"
-NO = "Do not send"
-ONCE = "Send this one"
-QUESTION_SECONDS = 120.0
-
-
 SHOWN_ANSWER = 4000
 """Characters of an answer that a message shows, where no file can be written."""
 OVERRIDE = "allowed by the person in the editor"
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What an errand waits for, or was not sent for: a budget, or something that looks secret."""
-
-    kind: Literal["budget", "secret"]
-    reason: str
 
 
 class Errand:
@@ -69,18 +56,15 @@ class Errand:
         """`allowed` is what the person has let pass before."""
         self.id = errand_id
         self.work = work
-        self.allowed = allowed
-        self.held: Held | None = None
-        """What it waits for the person's word on, or was not sent for."""
         self._caller = caller
         self._window = window
         self._editing = editing
         self._files = files
         self._turn: Turn | None = None
         self._thinking: list[str] = []
-        self._waits = False
-        self._allowed = asyncio.Event()
-        self._stopped = asyncio.Event()
+        self._permission = window.permission(caller, allowed=False)
+        self.word = Word(caller.peer, self.title, self._permission.ask, allowed)
+        """What the person says where something is held."""
 
     @property
     def title(self) -> str:
@@ -88,17 +72,10 @@ class Errand:
         label = self.work.place.target.label if self.work.place else ""
         return f"{self.work.prompt.name} {label}".strip()
 
-    def allow(self) -> bool:
-        """The person lets pass what it waits for; false where it waits no more, and has to be asked anew."""
-        if self._waits:
-            self._allowed.set()
-        return self._waits
-
     def stop(self) -> bool:
         """Stop it; false where it is past being stopped."""
-        first = not self._stopped.is_set()
-        self._stopped.set()
-        return first if self._turn is None or self.held is not None else self._turn.cancel("user")
+        first = self.word.give_up()
+        return self._turn.cancel("user") if self._turn is not None else first
 
     async def run(self) -> None:
         """All of it; never raises. The command that began it is answered first."""
@@ -127,13 +104,14 @@ class Errand:
 
     async def _answered(self, session_id: str) -> TurnResult:
         """The result of the question, over a budget only with the person's word."""
-        request = replace(self.work.request, permission=self._permission())
-        if any(held.kind == "budget" for held in self.allowed):
+        permission = replace(self._permission, ask=self.word.on_concern)
+        request = replace(self.work.request, permission=permission)
+        if any(held.kind == "budget" for held in self.word.allowed):
             return await self._ask(session_id, replace(request, budget_override=OVERRIDE))
         try:
             return await self._ask(session_id, request)
         except BudgetExceededError as error:
-            if not await self._pass_budget(error.message.rstrip(".")):
+            if not await self.word.on_budget(error.message.rstrip(".")):
                 raise
             return await self._ask(session_id, replace(request, budget_override=OVERRIDE))
 
@@ -172,7 +150,7 @@ class Errand:
         turn = self._turn = await self._started(session_id, request, hear)
         audience.begin(turn)
         line.begin()
-        if self._stopped.is_set():
+        if self.word.given_up:
             turn.cancel("user")
         try:
             result = await turn.result()
@@ -198,58 +176,6 @@ class Errand:
 
     def _cancel(self) -> None:
         self.stop()
-
-    # --- the person's word
-
-    def _permission(self) -> Permission:
-        """A dialog or the menu: whichever the person uses first."""
-        known = self._window.permission(self._caller, allowed=False)
-        dialog = known.ask
-
-        async def ask(concern: Concern) -> bool:
-            held = Held("secret", str(concern))
-            return held in self.allowed or await self._first_word(held, dialog and dialog(concern))
-
-        return replace(known, ask=ask)
-
-    async def _pass_budget(self, reason: str) -> bool:
-        """Ask whether to send all the same; anything but a clear yes is no."""
-        asking = None if self._caller.peer.capabilities.window is None else self._dialog(reason)
-        return await self._first_word(Held("budget", reason), asking)
-
-    async def _first_word(self, held: Held, asking: Awaitable[bool] | None) -> bool:
-        """Yes by the dialog or by the menu; a stop, a refusal and an editor without dialogs mean no."""
-        self.held = held
-        if asking is None:
-            return False
-        self._allowed.clear()
-        self._waits = True
-        dialog = asyncio.ensure_future(asking)
-        menu = [asyncio.ensure_future(event.wait()) for event in (self._allowed, self._stopped)]
-        try:
-            await asyncio.wait({dialog, *menu}, return_when=asyncio.FIRST_COMPLETED)
-            said = self._allowed.is_set() or (dialog.done() and dialog.result())
-        finally:
-            self._waits = False
-            for task in (dialog, *menu):
-                task.cancel()
-        self.held = None if said else held
-        return said
-
-    async def _dialog(self, reason: str) -> bool:
-        question = types.ShowMessageRequestParams(
-            types.MessageType.Warning,
-            f"cmt-lsp: {self.title} was not sent. {reason}.",
-            [types.MessageActionItem(title) for title in (NO, ONCE)],
-        )
-        try:
-            answer = await self._caller.peer.request(
-                types.WINDOW_SHOW_MESSAGE_REQUEST, question, QUESTION_SECONDS
-            )
-        except Exception as error:  # noqa: BLE001 - whatever the editor did, it did not say yes
-            logger.info("A question was not answered: %s", type(error).__name__)
-            return False
-        return getattr(answer, "title", None) == ONCE
 
     # --- the answer
 
@@ -331,7 +257,7 @@ class Errand:
 
     def _tell_failure(self, error: CmtError) -> None:
         """What was held stays allowable from the menu, for editors whose dialogs nobody can answer."""
-        if self.held is not None and isinstance(error, BudgetExceededError | BlockedFileError):
+        if self.word.held is not None and isinstance(error, BudgetExceededError | BlockedFileError):
             told = f'To send it all the same, choose "{ALLOW}" among the code actions.'
             self._say(types.MessageType.Warning, f"{error.message} {told}")
             return
