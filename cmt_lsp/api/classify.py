@@ -280,7 +280,9 @@ def _not_found(host: str, detail: str, _code: str) -> CmtError:
 _BY_TYPE: dict[str, Callable[[str, str, str], CmtError]] = {
     "invalid_request_error": _invalid,
     "authentication_error": lambda host, detail, _code: AuthError(
-        f"{host} refused the API key{detail}", command="cmt.auth.set"
+        f"{host} refused the API key{detail}",
+        hint="Give another key, or name the endpoint that this one is for.",
+        command="cmt.auth.set",
     ),
     "billing_error": lambda host, detail, _code: PaymentError(
         f"Billing stands in the way at {host}{detail}", hint="Look at the plan and the credit in the console."
