@@ -13,7 +13,7 @@ from cmt_lsp.api.usage import Usage
 from cmt_lsp.core.chatfile.answer import ChatTurn, Link, TurnFigures
 from cmt_lsp.core.chatfile.marks import head_mark, mark
 
-sized = settings(max_examples=2000 if os.environ.get("CMT_CAMPAIGN") == "full" else 50)
+sized = settings(max_examples=200 if os.environ.get("CMT_CAMPAIGN") == "full" else 50)
 """How many conversations a property is tried on."""
 SESSION = "0193abcdef0-1111456789abcdef"
 OTHER_SESSION = "0193abcdef0-2222456700000000"
