@@ -118,7 +118,7 @@ export function code(stage: Stage): void {
     await panel.lastTurn.code(/^Replace selection/).click();
     await seen(workbench.tab(/what Claude proposes/));
     assert.equal(await readFile(file("change.py"), "utf8"), SOURCE);
-    await workbench.command("cmt: Accept the proposed change");
+    await workbench.titleButton("Accept the proposed change").click();
     await gone(workbench.tab(/what Claude proposes/));
     await onDisk("change.py", SOURCE.replace("return 2", "return 'two'"));
   });
@@ -129,7 +129,7 @@ export function code(stage: Stage): void {
     const panel = await answered("Change it");
     await panel.lastTurn.code(/^Replace selection/).click();
     await seen(workbench.tab(/what Claude proposes/));
-    await workbench.command("cmt: Reject the proposed change");
+    await workbench.titleButton("Reject the proposed change").click();
     await gone(workbench.tab(/what Claude proposes/));
     await onDisk("reject.py", SOURCE);
   });

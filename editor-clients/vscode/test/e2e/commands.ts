@@ -85,7 +85,7 @@ export function commands(stage: Stage): void {
     await workbench.goTo(1, 1);
     await page.keyboard.type("# new\n");
     await diff.click();
-    await workbench.command("cmt: Accept the proposed change");
+    await workbench.titleButton("Accept the proposed change").click();
     await gone(diff);
     await saved("moved.py", "# new\nx = 1\ny = 20\nz = 3\n");
 
@@ -98,9 +98,9 @@ export function commands(stage: Stage): void {
     await workbench.goTo(3, 7);
     await page.keyboard.type("1");
     await diff.click();
-    await workbench.command("cmt: Accept the proposed change");
+    await workbench.titleButton("Accept the proposed change").click();
     await seen(workbench.notification(/edited while the proposal was shown/));
-    await workbench.command("cmt: Reject the proposed change");
+    await workbench.titleButton("Reject the proposed change").click();
     await gone(diff);
     await saved("moved.py", "# new\nx = 1\ny = 201\nz = 3\n");
     await workbench.command("Notifications: Clear All Notifications");

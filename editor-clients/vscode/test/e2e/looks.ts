@@ -160,7 +160,7 @@ export function looks(stage: Stage): void {
     await seen(workbench.tab(/what Claude proposes/));
     await seen(page.locator(".monaco-diff-editor .line-insert").first());
     await picture("change");
-    await workbench.command("cmt: Reject the proposed change");
+    await workbench.titleButton("Reject the proposed change").click();
     await gone(workbench.tab(/what Claude proposes/));
   });
 

@@ -77,6 +77,11 @@ export class Workbench {
     return this.page.locator(".tabs-container .tab").filter({ hasText: name });
   }
 
+  /** A button beside the tabs of the editors. */
+  titleButton(name: string): Locator {
+    return this.page.locator(`.editor-actions .action-label[aria-label*="${name}"]`).first();
+  }
+
   get editor(): Locator {
     return this.page.locator(".editor-group-container.active .monaco-editor").last();
   }
