@@ -49,7 +49,7 @@ class HelixChild(Tui):
     def save(self, path: Path, text: str) -> None:
         """Write the buffer; the file then holds this text."""
         self.command("write!")
-        self.until(lambda: path.read_text() == text, f"{path.name} holds {text!r}")
+        self.until(lambda: _content(path) == text, f"{path.name} holds {text!r}")
 
     @property
     def servers(self) -> list[psutil.Process]:
@@ -67,3 +67,11 @@ class HelixChild(Tui):
         entries = re.findall(r"Claude: .*?(?=\s{2}|$)", self.text, re.MULTILINE)
         at = next(index for index, entry in enumerate(entries) if entry.startswith(title))
         self.type("\x0e" * at + "\r")
+
+
+def _content(path: Path) -> str | None:
+    """What a file holds; while Helix writes it, there is none of its name for a moment."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
