@@ -10,7 +10,8 @@ import esbuild from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
-const out = join(root, "dist", "test");
+// A folder of its own: two runs at once must not take each other's bundles away.
+const out = join(root, "dist", `test-${process.pid}`);
 const wanted = process.argv.slice(2);
 
 const tests = readdirSync(here, { recursive: true })
@@ -18,7 +19,7 @@ const tests = readdirSync(here, { recursive: true })
   // Those below harness/ drive a browser, and run only when they are named: npm run test:panel.
   .filter((name) => (wanted.length === 0 ? !name.startsWith("harness") : wanted.some((part) => name.includes(part))));
 
-rmSync(out, { recursive: true, force: true });
+process.on("exit", () => rmSync(out, { recursive: true, force: true }));
 await esbuild.build({
   absWorkingDir: root,
   entryPoints: tests.map((name) => join(here, name)),
