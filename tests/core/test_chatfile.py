@@ -50,6 +50,15 @@ def test_every_turn_is_read_again_as_it_was_written(turns: list[ChatTurn]) -> No
     assert page.prompt == ""
 
 
+def test_marks_of_a_turn_in_its_own_thinking_end_nothing() -> None:
+    """A model that was shown a transcript may think in its marks."""
+    thinking = mark("end", SESSION, "0193abcdeff-new")
+    turn = turn_with("0193abcdeff-new", "Two.", thinking=thinking)
+    page = page_of(document(SESSION, "name", [turn]))
+    assert page.answer_text(page.turns[0]) == "Two."
+    assert page.prompt == ""
+
+
 @sized
 @given(conversations(), hostile)
 def test_what_is_typed_at_the_end_is_the_next_question(turns: list[ChatTurn], typed: str) -> None:

@@ -47,7 +47,7 @@ def question_part(turn: ChatTurn) -> str:
 def answer_part(session_id: str, turn: ChatTurn) -> str:
     """Heading, answer, thinking, notices and figures; the marks stand on lines that are there anyway."""
     text = shown(turn.text)
-    salt = salt_for(session_id, turn.id, text)
+    salt = salt_for(session_id, turn.id, f"{text}\n{turn.thinking}")
     trailer = trailer_lines(turn)
     if len(trailer) > 1:
         first, *rest = trailer[0].split("\n")
