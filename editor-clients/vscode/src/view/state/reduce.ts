@@ -199,7 +199,10 @@ function restored(panel: Panel, state: Extract<Act, { type: "restored" }>["state
 
 function opened(panel: Panel, id: string): Panel {
   const tabs = panel.tabs.includes(id) ? panel.tabs : [...panel.tabs, id];
-  const open = { ...panel, tabs, current: id, page: "chat" as const, model: id === panel.current ? panel.model : undefined };
+  const same = id === panel.current;
+  // A notice is about the session in which it came up, as the chosen model is.
+  const own = same ? {} : { model: undefined, notice: undefined };
+  const open = { ...panel, tabs, current: id, page: "chat" as const, ...own };
   return id === NEW ? open : inSession(open, id, (session) => session);
 }
 
