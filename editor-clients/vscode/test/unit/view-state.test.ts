@@ -158,6 +158,20 @@ test("an error that comes by both the notice and the reply is told once", () => 
   }
 });
 
+test("once there is a key, no question is shown as refused for the lack of one", () => {
+  const missing: RpcErrorBody = { ...ERROR, data: { kind: "missing_key", retryable: false } };
+  const health = (key: boolean): Act => ({ type: "health", health: { state: "ready", message: "", mend: [], key } });
+  const refusal = (id: number, error: RpcErrorBody): Act[] => [
+    { type: "sent", sessionId: SESSION, asking: { ...asking, id } },
+    { type: "answered", sessionId: SESSION, id, error },
+  ];
+  const refused = [health(false), ...refusal(4, missing), ...refusal(5, ERROR)].reduce(reduce, START);
+  const kinds = (panel: Panel) => panel.sessions[SESSION]!.failures.map(({ error }) => error.data?.kind);
+  assert.deepEqual(kinds(refused), ["missing_key", "network"]);
+  assert.deepEqual(kinds(reduce(refused, health(false))), ["missing_key", "network"]);
+  assert.deepEqual(kinds(reduce(refused, health(true))), ["network"]);
+});
+
 test("older turns that were fetched stay when the newest ones are fetched again", () => {
   const turns = Array.from({ length: 6 }, (_, index) => record(`turn-${index}`, index, "a"));
   const session = { id: SESSION } as Session;

@@ -55,6 +55,7 @@ export function History() {
           ))}
         </select>
       </div>
+      {list.busy && !list.value && <p class="quiet">Reading the sessions ...</p>}
       {list.error && <Trouble error={list.error} again={list.again} />}
       {!list.busy && !list.error && !found.length && (
         <p class="quiet">{query ? "No session has these words." : "No sessions yet: ask something first."}</p>

@@ -168,10 +168,12 @@ function over(panel: Panel, act: Extract<FromHost, { type: "ended" }>): Panel {
   return inSession(panel, act.sessionId, (session) => ended(session, act.turnId, act, panel.clock));
 }
 
-/** A server that came back knows things that this panel does not. */
+/** A server that came back knows things that this panel does not; once it has a key, nothing lacks one any more. */
 function healthy(panel: Panel, health: Panel["health"]): Panel {
   const back = health.state === "ready" && panel.health.state !== "ready";
-  const next = { ...panel, health };
+  const keyed = health.key && !panel.health.key;
+  let next: Panel = { ...panel, health };
+  if (keyed) next = every(next, (session) => ({ ...session, failures: session.failures.filter(({ error }) => error.data?.kind !== "missing_key") }));
   return back ? every(next, (session) => ({ ...session, wanted: true, error: undefined })) : next;
 }
 
