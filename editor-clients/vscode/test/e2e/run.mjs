@@ -5,6 +5,7 @@
 //   CMT_TEST_PYTHON=...                      the Python that has the server; .venv of the checkout otherwise
 //   CMT_TEST_PICTURES=1                      renew the pictures of the documentation
 //   CMT_TEST_VSIX=...                        a package that is there already
+//   CMT_TEST_FILM=1                          traces of what fails with a film of the screen
 //   CMT_KEEP_BED=1                           leave the homes of the workbenches behind
 
 import { execFileSync, spawnSync } from "node:child_process";

@@ -41,7 +41,9 @@ export class Stage {
     ]);
     const stage = new Stage(server, browser, simulator, options.machine ?? {});
     after(() => stage.#close());
-    await browser.context.tracing.start({ screenshots: true });
+    // Filming keeps the processor busy, which is felt on two cores: only when it is asked for.
+    const film = Boolean(process.env.CMT_TEST_FILM);
+    await browser.context.tracing.start({ screenshots: film, snapshots: film });
     await stage.#keep("opening", () => stage.workbench.open(server.address()));
     return stage;
   }
