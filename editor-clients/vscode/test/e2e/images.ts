@@ -29,7 +29,7 @@ export function images(stage: Stage): void {
     await cdp.detach();
   }
 
-  const pictures = (panel: Panel) => panel.frame.getByRole("list", { name: "Pictures" }).getByRole("listitem");
+  const pictures = (panel: Panel) => panel.draftPictures.getByRole("listitem");
 
   stage.test("a pasted picture shows what it is and costs, and arrives", async () => {
     const panel = await stage.freshChat();
@@ -61,7 +61,10 @@ export function images(stage: Stage): void {
     await writeFile(path, png(200, 100));
     await panel.button("Attach").click();
     await panel.menu("Pictures…").click();
-    await workbench.answer(path);
+    const box = page.locator(".quick-input-widget .quick-input-box input").first();
+    await box.fill(path);
+    await seen(page.locator(".quick-input-list .monaco-list-row").filter({ hasText: "picked.png" }));
+    await box.press("Enter");
     await reads(pictures(panel), /picked\.png/);
     await reads(pictures(panel), /200×100/);
     await panel.askAndWait("And that?");

@@ -106,7 +106,7 @@ export function looks(stage: Stage): void {
       await stage.paste(panel, png(640, 480));
       await panel.composer.fill("And what does the picture show?");
       await reads(panel.forecast, /\$/);
-      await reads(panel.frame.getByRole("list", { name: "Pictures" }), /tokens/);
+      await reads(panel.draftPictures, /tokens/);
       await picture(`chat-${name.replace(" ", "-")}`);
       assert.deepEqual(await objections(panel), []);
       await panel.button("More").click();

@@ -28,6 +28,11 @@ export class Panel {
     return this.frame.locator(".forecast");
   }
 
+  /** The pictures that go with the next question. */
+  get draftPictures(): Locator {
+    return this.frame.getByRole("form", { name: "Question" }).getByRole("list", { name: "Pictures" });
+  }
+
   get conversation(): Locator {
     return this.frame.getByRole("region", { name: "Conversation" });
   }
