@@ -192,7 +192,9 @@ class Books:
         """Say that attempts of dead processes were charged."""
         if count:
             requests, were = ("request", "was") if count == 1 else ("requests", "were")
-            self._notices.append(f"{count} {requests} of a window that ended early {were} booked by estimate.")
+            self._notices.append(
+                f"{count} {requests} of a window that ended early {were} booked by estimate."
+            )
 
     def tell(self, notice: str) -> None:
         """Say something once, until the ledger works again."""
