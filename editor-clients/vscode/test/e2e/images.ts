@@ -63,8 +63,9 @@ export function images(stage: Stage): void {
     await panel.menu("Pictures…").click();
     const box = page.locator(".quick-input-widget .quick-input-box input").first();
     await box.fill(path);
-    await seen(page.locator(".quick-input-list .monaco-list-row").filter({ hasText: "picked.png" }));
-    await box.press("Enter");
+    const row = page.locator(".quick-input-list .monaco-list-row").filter({ hasText: "picked.png" });
+    await seen(row);
+    await row.click();
     await reads(pictures(panel), /picked\.png/);
     await reads(pictures(panel), /200×100/);
     await panel.askAndWait("And that?");
