@@ -42,7 +42,12 @@ class ToldEndpoint(Simulator):
         pieces, every, name = _QUESTION.findall(str(body["messages"][-1]["content"]))[-1]
         chunks: tuple[str, ...] = (PIECE,) * int(pieces)
         if name:
-            chunks = ("```lua\n", *(f"{line(name, n)} [[ {PIECE}\n" for n in range(int(pieces))), "```\n")
+            first, *others = (f"{line(name, n)} [[ {PIECE}\n" for n in range(int(pieces)))
+            chunks = (
+                f"```lua\n{first}",
+                *others,
+                "```\n",
+            )  # so that the first text is one that can be told apart
         return Answer(chunks=chunks, chunk_delay=float(every), stop_reason="end_turn")
 
 

@@ -79,7 +79,7 @@ class Player:
             if max(numbers, default=-1) > shown[-1][1]:
                 shown.append((time.monotonic(), max(numbers)))
 
-        cpu, sent = processor_seconds(one), time.monotonic()
+        cpu = processor_seconds(one)
         one.nvim.screen.watch = watch
         one.send()
         one.nvim.screen.wait_for(line(name, self.paced - 1), seconds=PATIENCE)
@@ -87,7 +87,7 @@ class Player:
         taken.cpu.append(processor_seconds(one) - cpu)
         times = [at for at, _ in shown[1:]]
         taken.updates.append(float(len(times)))
-        taken.gap.append(max(b - a for a, b in pairwise([sent, *times])) * 1000)
+        taken.gap.append(max((b - a for a, b in pairwise(times)), default=PATIENCE) * 1000)
         one.settle(PATIENCE)
 
     def typed(self, one: Chat, pieces: int, every: float) -> tuple[float, float]:
