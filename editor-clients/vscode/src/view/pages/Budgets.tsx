@@ -23,7 +23,7 @@ export function Budgets() {
       <h3 id="budgets">Budgets</h3>
       {found.error && <Trouble error={found.error} again={found.again} />}
       {found.value && !budgets.length && <p class="quiet">No limit is set: every question is sent, whatever it costs.</p>}
-      <ul class="budgets">
+      <ul class="budgets" aria-label="Limits">
         {budgets.map((budget) => (
           <li key={budget.scope} class={budget.state}>
             <span class="words">{budget.display}</span>
@@ -75,16 +75,21 @@ function BudgetForm({ budget, free, set, cancel }: FormProps) {
   const scope = useRef<HTMLSelectElement>(null);
   const limit = useRef<HTMLInputElement>(null);
   const warn = useRef<HTMLInputElement>(null);
-  const save = (event: Event): void => {
-    event.preventDefault();
+  // By click and key, for the sandbox of the panel submits no form.
+  const save = (): void => {
     const dollars = Number(limit.current!.value);
     const marks = warn.current!.value.split(/[\s,;%]+/).filter(Boolean).map(Number);
     if (!(dollars > 0)) return setProblem("The limit is a number of dollars above 0.");
     if (marks.some((mark) => !(mark > 0 && mark <= 100))) return setProblem("Warnings are percentages from 1 to 100, such as 75, 90.");
     void set((budget?.scope ?? scope.current!.value) as BudgetScope, dollars, marks.length ? marks : undefined);
   };
+  const keyed = (event: KeyboardEvent): void => {
+    if (event.key !== "Enter" || event.isComposing || !(event.target instanceof HTMLInputElement)) return;
+    event.preventDefault();
+    save();
+  };
   return (
-    <form class="budget-form" aria-label="Budget" onSubmit={save}>
+    <form class="budget-form" aria-label="Budget" onKeyDown={keyed}>
       {budget ? (
         <b>{budget.scope}</b>
       ) : (
@@ -108,7 +113,7 @@ function BudgetForm({ budget, free, set, cancel }: FormProps) {
         <input ref={warn} size={10} defaultValue={budget?.warnAt.join(", ") ?? "50, 75, 90, 95"} />
       </label>
       <span class="row">
-        <button type="submit" class="primary">
+        <button type="button" class="primary" onClick={save}>
           Set
         </button>
         <button type="button" onClick={cancel}>
