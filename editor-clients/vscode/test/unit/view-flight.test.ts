@@ -75,6 +75,13 @@ test("an older value does not set the phase back", () => {
   assert.equal(heard(answering, { kind: "waiting", turnId: "t", seq: 2, phase: "sending", elapsedMs: 1 }).phase, "streaming");
 });
 
+test("a silence lasts as long as the server says, and ends with the next piece", () => {
+  const silent = heard(newFlight("t", 0), { kind: "waiting", turnId: "t", seq: 2, phase: "silent", elapsedMs: 7000 });
+  assert.deepEqual([silent.phase, silent.silentMs], ["silent", 7000]);
+  const answering = heard(silent, { kind: "text", turnId: "t", seq: 3, text: "a", offset: 0 });
+  assert.deepEqual([answering.phase, answering.silentMs], ["streaming", undefined]);
+});
+
 test("pieces that overlap what is there already add only what is new, counted in characters and not in units", () => {
   fc.assert(
     fc.property(fc.array(fc.constantFrom("a", "é", "😀", "👩🏽", "\n"), { minLength: 2, maxLength: 20 }), fc.nat(), fc.nat(), (parts, one, other) => {

@@ -39,6 +39,8 @@ export interface Flight {
   /** Sequence number of the value that set the phase; an older one does not set it back. */
   readonly phaseSeq: number;
   readonly retrying?: Retrying;
+  /** Milliseconds without a sign of the answer, when the server last told of them. */
+  readonly silentMs?: number;
   readonly usage?: Usage;
   readonly prediction?: Prediction;
   readonly cost?: Cost;
@@ -104,7 +106,7 @@ export function heard(flight: Flight, value: StreamValue): Flight {
     case "started":
       return { ...flight, model: value.model };
     case "waiting":
-      return inPhase(flight, value.phase, value.seq);
+      return inPhase(flight, value.phase, value.seq, value.elapsedMs);
     case "retry":
       return value.seq < flight.phaseSeq ? flight : { ...inPhase(flight, "retrying", value.seq), retrying: value };
     case "usage":
@@ -116,9 +118,9 @@ export function heard(flight: Flight, value: StreamValue): Flight {
   }
 }
 
-function inPhase(flight: Flight, phase: Phase, seq: number): Flight {
+function inPhase(flight: Flight, phase: Phase, seq: number, silentMs?: number): Flight {
   if (flight.phase === "ended" || seq < flight.phaseSeq) return flight;
-  return { ...flight, phase, phaseSeq: seq };
+  return { ...flight, phase, phaseSeq: seq, silentMs };
 }
 
 /** The end as the stream or the host tells it; what the one leaves out the other may know. */

@@ -10,11 +10,13 @@ export function Waiting({ flight }: { flight: Flight }) {
     const timer = setInterval(() => setNow(performance.now()), 1000);
     return () => clearInterval(timer);
   }, []);
+  // Silence is counted from the last sign of the answer, anything else from its beginning.
+  const elapsed = flight.phase === "silent" ? (flight.silentMs ?? 0) : now - begun;
   return (
     <p class="waiting">
       <span class="pulse" aria-hidden="true" />
       {words(flight)}
-      {now - begun >= 2000 && <span class="quiet">{duration(now - begun).replace(/\.\d/, "")}</span>}
+      {elapsed >= 2000 && <span class="quiet">{duration(elapsed).replace(/\.\d/, "")}</span>}
     </p>
   );
 }
