@@ -26,7 +26,7 @@ export function statusText(health: ServerHealth, status: Status | null, now: num
   const icon = status.busy ? "$(loading~spin)" : "$(comment-discussion)";
   const parts = [figures(status), fill(status), cache(status, now)].filter(Boolean);
   const words = parts.join(" · ");
-  return { text: `${icon} ${words}`, spoken: `Claude: ${words}`, alarm: alarm(status) };
+  return { text: `${icon} ${words}`, spoken: [`Claude: ${words}`, ...pressing(status)].join(", "), alarm: alarm(status) };
 }
 
 /** The tooltip: a table of figures and links to commands. Every word of others is escaped. */
@@ -80,6 +80,11 @@ function alarm(status: Status): "warning" | "error" | undefined {
   if (states.includes("exceeded")) return "error";
   const full = (status.contextFill ?? 0) >= 0.9;
   return states.includes("warning") || full ? "warning" : undefined;
+}
+
+/** Budgets at a warning level or spent: what the colour tells those who see it. */
+function pressing(status: Status): string[] {
+  return (status.budgets ?? []).filter(({ state }) => state !== "ok").map(({ display }) => `budget: ${display}`);
 }
 
 function budgetWords(budget: Budget): string {

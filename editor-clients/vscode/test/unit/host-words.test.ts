@@ -95,6 +95,14 @@ test("what is wrong is said first, and with a colour", () => {
   assert.equal(statusText(well("ready", "0.1.0", true), spent, NOW).alarm, "error");
 });
 
+test("a budget at its warning level is a colour for those who see it and words for those who hear it", () => {
+  const budgets = [{ state: "ok", display: "day $1 of $5 (20%)" }, { state: "warning", display: "session $3 of $4 (75%)" }];
+  const near = statusText(well("ready", "0.1.0", true), { ...status, budgets } as unknown as Status, NOW);
+  assert.equal(near.alarm, "warning");
+  assert.match(near.spoken, /, budget: session \$3 of \$4 \(75%\)$/);
+  assert.doesNotMatch(near.spoken, /budget: day/);
+});
+
 test("a session's name makes no link, icon, cell or tag in the tooltip", () => {
   const text = tooltip(well("ready", "0.1.0", true), status, NOW);
   assert.ok(!text.includes("command:evil"));
