@@ -37,11 +37,17 @@ export function useDrop(target: { current: HTMLElement | null }): "" | "shift" |
       if (files.length) void taken(files, actions);
       else actions.store.act({ type: "noticed", text: "Only pictures can be dropped here; attach files with the button.", error: true });
     };
+    // Where VS Code takes the drag away, nothing tells of its end but the pointer and the keys that come back.
+    const back = (): void => setOver("");
+    document.addEventListener("pointermove", back);
+    document.addEventListener("keydown", back);
     element.addEventListener("dragenter", dragged);
     element.addEventListener("dragover", dragged);
     element.addEventListener("dragleave", left);
     element.addEventListener("drop", dropped);
     return () => {
+      document.removeEventListener("pointermove", back);
+      document.removeEventListener("keydown", back);
       element.removeEventListener("dragenter", dragged);
       element.removeEventListener("dragover", dragged);
       element.removeEventListener("dragleave", left);
