@@ -94,4 +94,20 @@ export function faults(stage: Stage): void {
     const live = await panel.frame.locator("[aria-live]:not([aria-live=off])").evaluateAll((all) => all.map((one) => one.textContent));
     assert.ok(live.every((text) => !text?.includes("A few words.")));
   });
+
+  stage.test("a stream that stalls midway tells its silence in seconds, and can be stopped", async () => {
+    const panel = await stage.freshChat();
+    await simulator.reply({ chunks: ["Half of ", "the answer"], fault: { kind: "stall", after_events: 4 } });
+    await panel.ask("Do not fall silent");
+    await panel.lastTurn.says("Half of");
+    const silent = async () => Number(/sends nothing\s*(\d+) s/.exec(await reads(panel.lastTurn.root, /sends nothing\s*\d+ s/))![1]);
+    const first = await silent();
+    await until("the silence grows", async () => (await silent()) > first);
+    await panel.stop.click();
+    await panel.lastTurn.over();
+    await panel.lastTurn.says("Half of");
+    assert.equal((await simulator.wait("closed", 0)).outcome, "peer_closed");
+    assert.equal((await stage.lastTurns())[0].stopReason, "cancelled");
+    await stage.agrees();
+  });
 }

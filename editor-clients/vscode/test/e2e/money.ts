@@ -107,4 +107,42 @@ export function money(stage: Stage): void {
     await panel.askAndWait("after the budget was taken away");
     await stage.agrees();
   });
+
+  stage.test("a budget at its warning level shows in the header and the status bar before it is spent", async () => {
+    const panel = await stage.freshChat();
+    await panel.askAndWait("a share of the budget");
+    const [{ cost }] = await stage.lastTurns();
+    const header = panel.frame.getByRole("button", { name: /^session (budget )?62%/ });
+    const status = workbench.page.getByRole("button", { name: /budget: session .* \(62%\)/ });
+    const limit = (share: number) => ((cost.nanoUsd / share) * 1e-9).toFixed(9);
+    await budget("Each session", limit(0.425));
+    await panel.button("Usage and budgets").click();
+    await reads(panel.frame.getByRole("list", { name: "Limits" }), /session .* \(42%\)/);
+    await gone(header);
+    await gone(status);
+    await budget("Each session", limit(0.625));
+    await seen(header);
+    await seen(status);
+    const { budgets } = await (await stage.witness()).request("cmt/budget/get");
+    assert.deepEqual(budgets.find((one: any) => one.scope === "session").warnAt, [50, 75, 90, 95]);
+    await budget("Each session", "");
+    await gone(header);
+    await gone(status);
+  });
+
+  stage.test("an answer of the foretold length costs neither less nor more than was foretold", async () => {
+    const panel = await stage.freshChat();
+    await panel.composer.fill("How long will it be?");
+    const told = await reads(panel.forecast, /up to \$/);
+    const title = (await panel.forecast.getAttribute("title"))!;
+    const lengths = /([\d,]+) tokens out, 9 in 10 under ([\d,]+)/.exec(title)!.slice(1).map((text) => Number(text.replaceAll(",", "")));
+    await simulator.reply({ text: "So long.", usage: { output_tokens: Math.round((lengths[0]! + lengths[1]!) / 2) } });
+    await panel.composer.press("Enter");
+    await panel.lastTurn.over();
+    const [record] = await stage.lastTurns();
+    const [low, high] = [...told.matchAll(/\$([\d.]+)/g)].map(([, dollars]) => Number(dollars));
+    const actual = record.cost.nanoUsd / 1e9;
+    // What is told has four decimals.
+    assert.ok(low! - 0.00005 <= actual && actual <= high! + 0.00005, `${actual} within ${told}`);
+  });
 }
