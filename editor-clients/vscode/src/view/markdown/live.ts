@@ -107,6 +107,9 @@ export class LiveMarkdown {
     const steady = source.replace(/\n[ \t]*[-=*_+]{1,3}[ \t]*$/, "");
     this.open.replaceChildren(rendered(steady, this.shared));
     this.tail = lastText(this.open);
+    // Markdown drops blanks at the end, and the next word may come before the block is formatted again.
+    const blanks = /\s+$/.exec(steady)?.[0];
+    if (blanks && this.tail) this.append(blanks, this.open);
     this.formattedAt = performance.now();
   }
 

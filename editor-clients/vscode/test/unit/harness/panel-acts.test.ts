@@ -336,7 +336,7 @@ test("a session is searched by the server, sorted, renamed, exported, and delete
   await page.getByRole("searchbox").fill("parser");
   await page.waitForFunction(() => window.fake.posted.some((one) => one.type === "call" && (one.params as { query?: string }).query === "parser"));
   await page.getByRole("combobox", { name: "Sort by" }).selectOption("cost");
-  assert.deepEqual(await page.locator(".session .name").allInnerTexts(), ["dear", "middle", "cheap"]);
+  assert.deepEqual(await page.locator(".session .name").allTextContents(), ["dear", "middle", "cheap"]);
   const first = page.locator(".session").first();
   await first.getByRole("button", { name: "Rename" }).click();
   await page.getByRole("textbox", { name: "Name of the session" }).fill("dearest");
