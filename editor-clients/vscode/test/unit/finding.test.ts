@@ -13,23 +13,23 @@ import { tracedTo, withoutKey } from "../../src/server/trace";
 
 const places: Places = {
   setting: "",
-  searchPath: "/usr/bin:/work/ws/bin",
-  environments: ["/work/ws/.venv"],
+  searchPath: "/usr/bin:/home/me/ws/bin",
+  environments: ["/home/me/ws/.venv"],
   managed: "/storage/server/1",
-  workspace: ["/work/ws"],
+  workspace: ["/home/me/ws"],
   trusted: true,
   home: "/home/me",
   windows: false,
 };
 const there = (...files: string[]) => (file: string) => files.includes(file);
-const everything = there("/usr/bin/cmt-lsp", "/work/ws/bin/cmt-lsp", "/work/ws/.venv/bin/cmt-lsp", "/storage/server/1/bin/cmt-lsp", "/opt/x/cmt-lsp", "/home/me/cmt-lsp");
+const everything = there("/usr/bin/cmt-lsp", "/home/me/ws/bin/cmt-lsp", "/home/me/ws/.venv/bin/cmt-lsp", "/storage/server/1/bin/cmt-lsp", "/opt/x/cmt-lsp", "/home/me/cmt-lsp");
 
 test("the setting comes before PATH, PATH before the workspace's environment, the extension's own comes last", () => {
   const found = (over: Partial<Places>, isProgram = everything) => findServer({ ...places, ...over }, isProgram);
   assert.deepEqual(found({ setting: "/opt/x/cmt-lsp" }), { path: "/opt/x/cmt-lsp", origin: "setting" });
   assert.deepEqual(found({ setting: "~/cmt-lsp" }), { path: "/home/me/cmt-lsp", origin: "setting" });
   assert.deepEqual(found({}), { path: "/usr/bin/cmt-lsp", origin: "path" });
-  assert.deepEqual(found({ searchPath: "" }), { path: "/work/ws/.venv/bin/cmt-lsp", origin: "environment" });
+  assert.deepEqual(found({ searchPath: "" }), { path: "/home/me/ws/.venv/bin/cmt-lsp", origin: "environment" });
   assert.deepEqual(found({ searchPath: "", environments: [] }), { path: "/storage/server/1/bin/cmt-lsp", origin: "managed" });
   assert.equal(found({}, there()), null);
   assert.equal(found({ searchPath: "", environments: [], managed: undefined }), null);
@@ -42,9 +42,9 @@ test("a setting that names no program is said, and nothing else is started in it
 });
 
 test("in a restricted workspace no program of the workspace is started, not even by way of PATH", () => {
-  const only = there("/work/ws/bin/cmt-lsp", "/work/ws/.venv/bin/cmt-lsp");
+  const only = there("/home/me/ws/bin/cmt-lsp", "/home/me/ws/.venv/bin/cmt-lsp");
   assert.equal(findServer({ ...places, trusted: false }, only), null);
-  assert.deepEqual(findServer(places, only), { path: "/work/ws/bin/cmt-lsp", origin: "path" });
+  assert.deepEqual(findServer(places, only), { path: "/home/me/ws/bin/cmt-lsp", origin: "path" });
 });
 
 test("relative entries of PATH mean the current folder and are left out", () => {
